@@ -1,0 +1,185 @@
+# Rendio Backend.  `make run` tries it, `make test` proves it; see README.md.
+
+ifeq ($(origin CC),default)
+CC        := gcc
+endif
+SAN       ?=
+PREFIX    ?= /usr/local
+DESTDIR   ?=
+# A directory with sqlite3.c and sqlite3.h links that SQLite statically.
+SQLITE    ?=
+
+# Each compiler and sanitiser has a directory of its own.
+VARIANT   := $(if $(SAN),-$(notdir $(CC))-san)$(if $(and $(if $(SAN),,x),$(filter-out gcc cc,$(notdir $(CC)))),-$(notdir $(CC)))
+BUILD     := build$(VARIANT)
+
+WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wformat=2 -Wvla \
+             -Wmissing-prototypes -Wstrict-prototypes -Wswitch-enum \
+             -Wnull-dereference -Wundef -Wcast-qual -Wwrite-strings \
+             -Wimplicit-fallthrough -fno-common
+HARDENING := -fstack-protector-strong -fPIE
+OPTIMISE  := $(if $(SAN),-O1 -g -fno-omit-frame-pointer,-O2 -g -D_FORTIFY_SOURCE=2)
+SANFLAGS  := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+
+CPPFLAGS  += -D_GNU_SOURCE -Ilib -I$(BUILD)/gen -include base/banned.h
+CFLAGS    += -std=c11 $(WARNINGS) $(HARDENING) $(OPTIMISE) $(SANFLAGS) -MMD -MP \
+             -ffunction-sections -fdata-sections
+LDFLAGS   += $(SANFLAGS) -pie -Wl,--as-needed -Wl,--gc-sections \
+             $(if $(SAN),,-Wl,-z,relro -Wl,-z,now)
+LIBS      := -lfcgi $(if $(SQLITE),,-lsqlite3) -lcjson -lsodium -lcurl -lcrypto -lm
+
+LIB_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*/*.c)) \
+             $(BUILD)/gen/migrations.o $(if $(SQLITE),$(BUILD)/gen/sqlite3.o)
+LIBRARY   := $(BUILD)/librendio.a
+ENDPOINTS := $(patsubst %.c,$(BUILD)/%,$(wildcard cgi-bin/*.c))
+CRON_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cron/*.c))
+CLI_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
+UNIT      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*.c))
+PROGRAMS  := $(ENDPOINTS) $(BUILD)/rendio-worker $(BUILD)/rendio
+
+JOBS      := $(shell nproc)
+
+.PHONY: all run test bench install clean deps-run deps-test deps-bench check \
+        floors format format-check schema schema-check unit unit-programs \
+        fuzz fuzz-replay fuzz-regressions
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(PROGRAMS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/gen/migrations.c: tools/embed $(wildcard db/migrations/*.sql) db/seed.sql
+	@mkdir -p $(@D)
+	tools/embed db/migrations/*.sql db/seed.sql > $@
+
+# Somebody else's code is built with its own rules, not with our warnings.
+$(BUILD)/gen/sqlite3.o: $(SQLITE)/sqlite3.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -fPIE -DSQLITE_DQS=0 -DSQLITE_OMIT_LOAD_EXTENSION \
+	    -DSQLITE_THREADSAFE=0 -c -o $@ $<
+
+$(LIBRARY): $(LIB_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(ENDPOINTS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/rendio-worker: $(CRON_OBJ) $(LIBRARY)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/rendio: $(CLI_OBJ) $(LIBRARY)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(UNIT): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
+	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+# --- what people type ---------------------------------------------------------
+
+run: deps-run
+	@$(MAKE) -s -j$(JOBS) all
+	@deploy/sandbox-run $(BUILD)
+
+test: deps-test check
+	@$(MAKE) -s -j$(JOBS) CC=gcc all unit-programs
+	@$(MAKE) -s -j$(JOBS) CC=clang SAN=address,undefined all unit-programs fuzz-replay
+	@$(MAKE) -s CC=gcc unit
+	@$(MAKE) -s CC=clang SAN=address,undefined unit fuzz-regressions
+	@RENDIO_BUILD=build-clang-san tests/api/run
+	@RENDIO_BUILD=build tests/api/run
+
+bench: deps-bench
+	@$(MAKE) -s -j$(JOBS) all bench-programs
+	@tests/bench/run $(BUILD)
+
+# Installs what is missing and says nothing when nothing is.
+deps-run:
+	@tools/install-deps build run
+deps-test:
+	@tools/install-deps build run test
+deps-bench:
+	@tools/install-deps build run bench
+
+# --- checks that need no machine but this -------------------------------------
+
+check: floors format-check schema-check
+
+floors:
+	@tools/check-floors
+	@tools/check-source
+
+SOURCES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+
+format:
+	@clang-format -i $(SOURCES)
+
+format-check:
+	@clang-format --dry-run -Werror $(SOURCES)
+
+# The end state of all migrations, for reading; never run.
+schema:
+	@tools/schema > db/schema.sql
+
+schema-check:
+	@tools/schema | cmp - db/schema.sql || \
+	    { echo "db/schema.sql is old: run make schema" >&2; exit 1; }
+
+unit-programs: $(UNIT)
+
+unit: unit-programs
+	@tools/run-unit $(UNIT)
+
+# --- fuzzing ------------------------------------------------------------------
+
+FUZZERS     := $(basename $(notdir $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))))
+FUZZ_S      ?= 60
+
+# Every find that was kept, and the corpus, without a fuzzing engine.
+fuzz-replay: $(FUZZERS:%=$(BUILD)/tests/fuzz/replay-%)
+
+fuzz-regressions: fuzz-replay
+	@for f in $(FUZZERS); do \
+		find tests/fuzz/corpus/$$f tests/fuzz/regressions/$$f -type f 2>/dev/null | \
+		    xargs -r $(BUILD)/tests/fuzz/replay-$$f > /dev/null || exit 1; \
+	done
+
+$(BUILD)/tests/fuzz/replay-%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(LIBRARY)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# FUZZ_S seconds each, with libFuzzer.
+fuzz: $(FUZZERS:%=fuzz-%)
+
+fuzz-%: build-fuzz/%
+	@mkdir -p build-fuzz/corpus-$* tests/fuzz/regressions/$*
+	build-fuzz/$* -max_total_time=$(FUZZ_S) -timeout=10 \
+	    -artifact_prefix=tests/fuzz/regressions/$*/ \
+	    build-fuzz/corpus-$* tests/fuzz/corpus/$* tests/fuzz/regressions/$*
+
+build-fuzz/%: tests/fuzz/%.c $(wildcard lib/base/*.c lib/wire/*.c)
+	@mkdir -p $(@D)
+	clang $(CPPFLAGS) -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined \
+	    -fno-sanitize-recover=all -ffunction-sections -fdata-sections \
+	    -Wl,--gc-sections -o $@ $^ $(LIBS)
+
+# --- installing ---------------------------------------------------------------
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/rendio/cgi-bin \
+	    $(DESTDIR)$(PREFIX)/share/rendio/nginx $(DESTDIR)/etc/rendio
+	install -m 755 $(BUILD)/rendio $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BUILD)/rendio-worker $(DESTDIR)$(PREFIX)/lib/rendio/
+	install -m 755 $(filter-out %/sandbox-provider,$(ENDPOINTS)) $(DESTDIR)$(PREFIX)/lib/rendio/cgi-bin/
+	install -m 755 deploy/nginx-config $(DESTDIR)$(PREFIX)/share/rendio/
+	install -m 644 nginx/* $(DESTDIR)$(PREFIX)/share/rendio/nginx/
+	install -m 644 deploy/rendio.conf.example $(DESTDIR)/etc/rendio/
+
+clean:
+	rm -rf build build-*
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

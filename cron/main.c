@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rendio-worker -- started by cron every minute.
+ *
+ * One worker leads.  The next one waits for its place, which asks the leader
+ * to hand over: it stops beginning things, gives the place away, finishes
+ * what is under way, and ends.  So there is always one, whether or not a
+ * minute's start was missed; when cron itself is dead the leader goes on for
+ * a while and then ends, so that the silence is noticed.
+ */
+
+#include "worker.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/lockfile.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sodium.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* A leader without a successor works this long at most. */
+#define LEAD_MAX_US (INT64_C(75) * 1000000)
+
+/* How long a successor waits for the place. */
+#define WAIT_FOR_PLACE_MS 90000
+
+/* What is under way when the place is given up may take this long. */
+#define DRAIN_MAX_US (INT64_C(16) * 60 * 1000000)
+
+/* A wait never exceeds this: a nudge may have been lost. */
+#define TICK_MS 250
+
+struct task {
+	void (*run)(struct worker *worker);
+	int64_t period_ms;
+};
+
+static const struct task tasks[] = {
+	{ lease_jobs, 20 },
+	{ checkpoint, 100 },
+	{ delete_files, 1000 },
+	{ renew_leases, ATTEMPT_LEASE_MS / 3 },
+	{ expire_credits, 30000 },
+	{ purge, 30000 },
+};
+
+#define TASKS_COUNT (sizeof(tasks) / sizeof(tasks[0]))
+
+static volatile sig_atomic_t is_asked_to_end;
+
+static void
+ask_to_end(int signal_number)
+{
+	(void)signal_number;
+	is_asked_to_end = 1;
+}
+
+static bool
+state_path(const struct worker *worker, const char *name, char *path,
+    size_t size)
+{
+	return snprintf(path, size, "%s/run/%s",
+		   config_text(&worker->state.config, CONFIG_STATE_DIR),
+		   name) < (int)size;
+}
+
+/* Binds the socket that endpoints nudge; the last leader's is replaced. */
+static bool
+open_nudge_socket(struct worker *worker)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (!state_path(worker, "worker.sock", address.sun_path,
+		sizeof(address.sun_path)))
+		return false;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return false;
+	(void)unlink(address.sun_path);
+	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
+		(void)close(fd);
+		return false;
+	}
+	worker->nudge_fd = fd;
+	return true;
+}
+
+static void
+swallow_nudges(const struct worker *worker)
+{
+	char byte;
+
+	while (recv(worker->nudge_fd, &byte, sizeof(byte), MSG_DONTWAIT) >= 0)
+		continue;
+}
+
+/* Does somebody hold the waiting room? Then the place is wanted. */
+static bool
+has_successor(const struct worker *worker)
+{
+	CLEANUP(cleanup_fd) int fd = -1;
+	char path[CONFIG_VALUE_BYTES_MAX + 32];
+
+	return state_path(worker, "worker.next", path, sizeof(path)) &&
+	    !lockfile_take(path, 0, &fd);
+}
+
+static void
+lead(struct worker *worker)
+{
+	const int64_t began_us = clock_monotonic_us();
+	int64_t next_us[TASKS_COUNT] = { 0 };
+	int64_t look_us = 0;
+	bool nudged = true;
+
+	while (!is_asked_to_end) {
+		const int64_t now_us = clock_monotonic_us();
+		int64_t wait_ms = TICK_MS;
+
+		if (now_us - began_us > LEAD_MAX_US)
+			break;
+		if (now_us >= look_us) {
+			if (has_successor(worker))
+				break;
+			look_us = now_us + 1000000;
+		}
+		for (size_t i = 0; i < TASKS_COUNT; i++) {
+			int64_t left_ms;
+
+			if (now_us >= next_us[i] || (i == 0 && nudged)) {
+				tasks[i].run(worker);
+				next_us[i] = clock_monotonic_us() +
+				    tasks[i].period_ms * 1000;
+			}
+			left_ms = (next_us[i] - clock_monotonic_us()) / 1000;
+			if (left_ms < wait_ms)
+				wait_ms = left_ms < 0 ? 0 : left_ms;
+		}
+		nudged = fetcher_wait(worker->fetcher, worker->nudge_fd,
+		    wait_ms);
+		if (nudged)
+			swallow_nudges(worker);
+	}
+}
+
+static void
+drain(struct worker *worker)
+{
+	const int64_t until_us = clock_monotonic_us() + DRAIN_MAX_US;
+	int64_t renew_us = 0;
+
+	worker->is_draining = true;
+	while (worker->steps_count > 0 && clock_monotonic_us() < until_us &&
+	    !is_asked_to_end) {
+		if (clock_monotonic_us() >= renew_us) {
+			renew_leases(worker);
+			renew_us = clock_monotonic_us() +
+			    ATTEMPT_LEASE_MS * 1000 / 3;
+		}
+		(void)fetcher_wait(worker->fetcher, -1, TICK_MS);
+	}
+}
+
+static void
+catch_signals(void)
+{
+	struct sigaction action = { .sa_handler = ask_to_end };
+
+	(void)sigaction(SIGTERM, &action, NULL);
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+/* Takes the place, or finds that another is waiting for it already. */
+static bool
+take_place(const struct worker *worker, int *ret_place)
+{
+	CLEANUP(cleanup_fd) int room = -1;
+	char room_path[CONFIG_VALUE_BYTES_MAX + 32];
+	char place_path[CONFIG_VALUE_BYTES_MAX + 32];
+
+	return state_path(worker, "worker.next", room_path,
+		   sizeof(room_path)) &&
+	    state_path(worker, "worker.lock", place_path, sizeof(place_path)) &&
+	    lockfile_take(room_path, 0, &room) &&
+	    lockfile_take(place_path, WAIT_FOR_PLACE_MS, ret_place);
+}
+
+int
+main(void)
+{
+	static struct worker worker;
+	struct buf problem;
+	int place = -1;
+
+	log_program("worker");
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	(void)umask(0027);
+	catch_signals();
+	buf_init(&problem, 8192);
+	if (sodium_init() < 0 ||
+	    !state_open(&worker.state, STATE_WRITE, &problem)) {
+		log_line(LOG_ERROR, "start", "problem",
+		    problem.len == 0 ? "libsodium" : problem.ptr);
+		return 1;
+	}
+	if (!take_place(&worker, &place))
+		return 0;
+	if (!open_nudge_socket(&worker)) {
+		log_line(LOG_ERROR, "start", "problem", strerror(errno));
+		return 1;
+	}
+	worker.fetcher = fetcher_new();
+	lead(&worker);
+	/* The next leader binds a socket of its own. */
+	(void)close(worker.nudge_fd);
+	(void)close(place);
+	drain(&worker);
+	state_close(&worker.state);
+	return 0;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker.h"
+
+#include "app/results.h"
+#include "base/clock.h"
+#include "domain/credits.h"
+#include "domain/events.h"
+#include "domain/sessions.h"
+
+/* Rows at once: short transactions, the rest at the next turn. */
+#define PURGE_ROWS 500
+#define FILES_AT_ONCE 32
+
+/* Events serve streams that resume; a phone that slept longer asks anew. */
+#define EVENT_LIFE_MS (INT64_C(7) * 24 * 3600 * 1000)
+
+void
+purge(struct worker *worker)
+{
+	const int64_t now_ms = clock_now_ms();
+
+	/* Failures were logged; the next turn tries again. */
+	(void)jobs_purge_keys(worker->state.db, now_ms, PURGE_ROWS);
+	(void)sessions_purge(worker->state.db, now_ms, PURGE_ROWS);
+	(void)events_purge(worker->state.db, now_ms - EVENT_LIFE_MS,
+	    PURGE_ROWS);
+}
+
+void
+delete_files(struct worker *worker)
+{
+	size_t count;
+
+	(void)results_remove_deleted(&worker->state.config, worker->state.db,
+	    FILES_AT_ONCE, &count);
+}
+
+void
+expire_credits(struct worker *worker)
+{
+	(void)credits_expire(worker->state.db, clock_now_ms(), PURGE_ROWS);
+}

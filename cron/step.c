@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <unistd.h>
+
+/*
+ * A provider accepts within a second; a long wait costs nothing and avoids
+ * submissions whose fate is unknown.
+ */
+#define CALL_CONNECT_TIMEOUT_MS 10000
+#define CALL_TIMEOUT_MS 60000
+#define CALL_ANSWER_BYTES_MAX ((size_t)1024 * 1024)
+
+/* A result is large: slow is fine, stuck is not. */
+#define DOWNLOAD_TIMEOUT_MS (15 * 60 * 1000)
+#define DOWNLOAD_LOW_SPEED_BYTES_PER_S 10240
+
+#define RETRY_FIRST_MS 1000
+#define RETRY_MAX_MS (5 * 60 * 1000)
+
+struct provider_job
+step_provider_job(const struct attempt_work *work)
+{
+	return (struct provider_job){
+		.attempt_id = work->id,
+		.endpoint = work->endpoint,
+		.prompt = work->prompt,
+		.image_field = work->image_field,
+		.aspect_ratio = work->aspect_ratio,
+		.resolution = work->resolution,
+		.duration_format = work->duration_format,
+		.duration_s = work->duration_s,
+		.has_audio = work->has_audio,
+		.seed = work->seed,
+	};
+}
+
+void
+step_call(struct step *step, struct provider_call *call, int sink_fd,
+    fetch_done *done)
+{
+	const bool is_download = sink_fd >= 0;
+	struct fetch_request request = {
+		.method = call->method,
+		.url = call->url,
+		.unix_socket =
+		    call->unix_socket[0] == '\0' ? NULL : call->unix_socket,
+		.body = buf_str(&call->body),
+		.once = call->once,
+		.allow_private = config_number(&step->worker->state.config,
+				     CONFIG_ALLOW_PRIVATE_UPSTREAMS) == 1,
+		.connect_timeout_ms = CALL_CONNECT_TIMEOUT_MS,
+		.timeout_ms = is_download ? DOWNLOAD_TIMEOUT_MS :
+					    CALL_TIMEOUT_MS,
+		.response_bytes_max = is_download ? RESULT_BYTES_MAX :
+						    CALL_ANSWER_BYTES_MAX,
+		.sink_fd = sink_fd,
+		.low_speed_bytes_per_s =
+		    is_download ? DOWNLOAD_LOW_SPEED_BYTES_PER_S : 0,
+	};
+
+	for (size_t i = 0; i + 1 < FETCH_HEADERS_MAX; i++)
+		request.headers[i] =
+		    call->header[i][0] == '\0' ? NULL : call->header[i];
+	fetcher_start(step->worker->fetcher, &request, done, step);
+	provider_call_free(call);
+}
+
+void
+step_done(struct step *step)
+{
+	struct step **at = &step->worker->steps;
+
+	while (*at != step)
+		at = &(*at)->next;
+	*at = step->next;
+	step->worker->steps_count--;
+	if (step->result_fd >= 0)
+		(void)close(step->result_fd);
+	free(step);
+}
+
+int64_t
+step_backoff_ms(const struct step *step, int64_t first_ms, int64_t max_ms)
+{
+	int64_t wait_ms = first_ms;
+	uint16_t chance;
+
+	assert(first_ms > 0);
+	for (int64_t i = 0; i < step->work.calls_count && wait_ms < max_ms; i++)
+		wait_ms += wait_ms / 2;
+	if (wait_ms > max_ms)
+		wait_ms = max_ms;
+	random_bytes(&chance, sizeof(chance));
+	return wait_ms - wait_ms / 10 + wait_ms * chance / 65535 / 5;
+}
+
+int64_t
+step_retry_at_ms(const struct step *step, const struct provider_error *error)
+{
+	const int64_t wait_ms = error->retry_after_ms > 0 ?
+	    error->retry_after_ms :
+	    step_backoff_ms(step, RETRY_FIRST_MS, RETRY_MAX_MS);
+
+	return clock_now_ms() +
+	    (wait_ms > RETRY_MAX_MS ? RETRY_MAX_MS : wait_ms);
+}
+
+void
+step_log(const struct step *step, const char *event, const char *code)
+{
+	struct log log = log_begin(LOG_WARNING, event);
+
+	log_uuid(&log, "job", &step->work.job_id);
+	log_uuid(&log, "attempt", &step->work.id);
+	log_text(&log, "code", code);
+	log_int64(&log, "calls", step->work.calls_count);
+	log_end(&log);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker.h"
+
+#include "base/clock.h"
+
+/*
+ * Submitting: the step that costs money.  The attempt was marked as being
+ * sent, and that was committed, before a byte leaves; the request goes out
+ * once, on a connection of its own.  Whatever comes back decides between
+ * accepted, certainly not sent, failed, and unknown; an unknown one is never
+ * sent again but asked for.
+ */
+
+#define FIND_FIRST_MS 500
+#define FIND_MAX_MS (10 * 60 * 1000)
+
+static void
+tell_accepted(const struct step *step, const struct provider_handle *h)
+{
+	struct attempt_handle handle = { 0 };
+	const int64_t now_ms = clock_now_ms();
+
+	(void)str_copy(str_from(h->request_id), handle.request_id,
+	    sizeof(handle.request_id));
+	(void)str_copy(str_from(h->status_url), handle.status_url,
+	    sizeof(handle.status_url));
+	(void)str_copy(str_from(h->result_url), handle.result_url,
+	    sizeof(handle.result_url));
+	(void)str_copy(str_from(h->cancel_url), handle.cancel_url,
+	    sizeof(handle.cancel_url));
+	(void)attempts_accepted(step->worker->state.db, &step->work.id, &handle,
+	    now_ms + step->provider->times.poll_first_ms, now_ms);
+}
+
+static void
+submitted(void *arg, const struct fetch_response *response)
+{
+	struct step *step = arg;
+	struct db *db = step->worker->state.db;
+	const struct provider_job job = step_provider_job(&step->work);
+	struct provider_handle handle = { 0 };
+	struct provider_error error = { 0 };
+	const enum provider_class class =
+	    step->provider->submit_answer(&step->worker->state.config, &job,
+		response, &handle, &error);
+
+	switch (class) {
+	case PROVIDER_OK:
+		tell_accepted(step, &handle);
+		break;
+	case PROVIDER_RETRY_CALL:
+		step_log(step, "submission_delayed",
+		    provider_code_name(error.code));
+		(void)attempts_unsent(db, &step->work.id,
+		    step_retry_at_ms(step, &error));
+		break;
+	case PROVIDER_UNKNOWN:
+		step_log(step, "submission_unknown",
+		    provider_code_name(error.code));
+		(void)attempts_unknown(db, &step->work.id,
+		    clock_now_ms() + FIND_FIRST_MS);
+		break;
+	case PROVIDER_RETRY_ATTEMPT:
+	case PROVIDER_FAIL_USER:
+	case PROVIDER_FAIL_OPERATOR:
+		step_log(step, "submission_refused",
+		    provider_code_name(error.code));
+		(void)attempts_failed(db, &step->work.id,
+		    provider_code_name(error.code), clock_now_ms());
+		break;
+	}
+	step_done(step);
+}
+
+void
+submit_job(struct step *step)
+{
+	const struct provider_job job = step_provider_job(&step->work);
+	struct provider_call call;
+
+	if (!step->provider->submit_call(&step->worker->state.config, &job,
+		&call)) {
+		provider_call_free(&call);
+		step_log(step, "submission_impossible", step->work.endpoint);
+		(void)attempts_failed(step->worker->state.db, &step->work.id,
+		    provider_code_name(PROVIDER_CODE_INPUT), clock_now_ms());
+		step_done(step);
+		return;
+	}
+	step_call(step, &call, -1, submitted);
+}
+
+static void
+found(void *arg, const struct fetch_response *response)
+{
+	struct step *step = arg;
+	const struct provider_job job = step_provider_job(&step->work);
+	struct provider_handle handle = { 0 };
+	struct provider_error error = { 0 };
+
+	/*
+	 * That the provider does not know it yet proves nothing: only the
+	 * deadline ends the search.
+	 */
+	if (step->provider->find_answer(&step->worker->state.config, &job,
+		response, &handle, &error) == PROVIDER_OK)
+		tell_accepted(step, &handle);
+	else
+		(void)attempts_later(step->worker->state.db, &step->work.id,
+		    clock_now_ms() +
+			step_backoff_ms(step, FIND_FIRST_MS, FIND_MAX_MS));
+	step_done(step);
+}
+
+void
+find_job(struct step *step)
+{
+	const struct provider_job job = step_provider_job(&step->work);
+	struct provider_call call;
+
+	if (step->provider->find_call == NULL ||
+	    !step->provider->find_call(&step->worker->state.config, &job,
+		&call)) {
+		(void)attempts_later(step->worker->state.db, &step->work.id,
+		    clock_now_ms() + FIND_MAX_MS);
+		step_done(step);
+		return;
+	}
+	step_call(step, &call, -1, found);
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/answer.h"
+#include "base/log.h"
+
+/* The version of GoTrue's error body that we speak (supabase-js needs it). */
+#define AUTH_API_VERSION "2024-01-01"
+
+/* How long a client waits before it repeats what we could not do. */
+#define RETRY_SOON_S 2
+
+void
+answer_init(struct response *res, struct buf *body)
+{
+	buf_clear(body);
+	*res = (struct response){
+		.status = 200,
+		.body = *body,
+		.content_type = "application/json",
+		.cache_control = "no-store",
+		.code = "ok",
+	};
+}
+
+static void
+write_functions(struct response *res, const struct request *req,
+    const char *code, const char *text)
+{
+	struct json_writer w = json_writer(&res->body);
+
+	json_begin_object(&w, NULL);
+	json_text(&w, "error", text);
+	json_text(&w, "code", code);
+	json_str(&w, "request_id", req->request_id);
+	if (res->has_shortfall) {
+		json_int64(&w, "credits_remaining", res->credits_remaining);
+		json_int64(&w, "credits_required", res->credits_required);
+	}
+	json_end_object(&w);
+}
+
+static void
+write_auth(struct response *res, const char *code, const char *text)
+{
+	struct json_writer w = json_writer(&res->body);
+
+	/* Both spellings: either one is fatal for one of the clients. */
+	json_begin_object(&w, NULL);
+	json_text(&w, "code", code);
+	json_text(&w, "error_code", code);
+	json_text(&w, "message", text);
+	json_text(&w, "msg", text);
+	json_end_object(&w);
+	res->has_auth_version = true;
+}
+
+static void
+write_rest(struct response *res, const char *code, const char *text)
+{
+	struct json_writer w = json_writer(&res->body);
+
+	json_begin_object(&w, NULL);
+	json_text(&w, "code", code);
+	json_null(&w, "details");
+	json_null(&w, "hint");
+	json_text(&w, "message", text);
+	json_end_object(&w);
+}
+
+static const char *
+storage_error(const char *code)
+{
+	static const char *const names[][2] = {
+		{ "AccessDenied", "Unauthorized" },
+		{ "NoSuchKey", "not_found" },
+		{ "NoSuchBucket", "Bucket not found" },
+		{ "ResourceAlreadyExists", "Duplicate" },
+		{ "EntityTooLarge", "Payload too large" },
+		{ "InvalidMimeType", "invalid_mime_type" },
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i][0], code) == 0)
+			return names[i][1];
+	return code;
+}
+
+static void
+write_storage(struct response *res, int status, const char *code,
+    const char *text)
+{
+	struct json_writer w = json_writer(&res->body);
+	char number[16];
+
+	(void)snprintf(number, sizeof(number), "%d", status);
+	json_begin_object(&w, NULL);
+	json_text(&w, "statusCode", number);
+	json_text(&w, "error", storage_error(code));
+	json_text(&w, "message", text);
+	json_text(&w, "code", code);
+	json_end_object(&w);
+}
+
+void
+answer_special(struct response *res, const struct endpoint *endpoint,
+    const struct request *req, int status, const char *code, const char *text)
+{
+	buf_clear(&res->body);
+	res->status = status;
+	res->code = code;
+	res->content_type = "application/json";
+	res->cache_control = "no-store";
+	res->etag[0] = '\0';
+	res->accel_path[0] = '\0';
+	switch (endpoint->dialect) {
+	case DIALECT_FUNCTIONS:
+		write_functions(res, req, code, text);
+		break;
+	case DIALECT_AUTH:
+		write_auth(res, code, text);
+		break;
+	case DIALECT_REST:
+		write_rest(res, code, text);
+		break;
+	case DIALECT_STORAGE:
+		write_storage(res, status, code, text);
+		break;
+	}
+	if ((status == 503 || status == 502) && res->retry_after_s == 0)
+		res->retry_after_s = RETRY_SOON_S;
+}
+
+/* An error as an area of the API calls it; status 0 = as the table says. */
+struct translation {
+	enum err err;
+	int status;
+	const char *code;
+};
+
+static const struct translation auth_words[] = {
+	{ ERR_INVALID_JSON, 400, "bad_json" },
+	{ ERR_INVALID_REQUEST, 400, "validation_failed" },
+	{ ERR_UNAUTHORIZED, 403, "bad_jwt" },
+	{ ERR_TOKEN_EXPIRED, 403, "bad_jwt" },
+	{ ERR_USER_BANNED, 403, "user_banned" },
+	{ ERR_RATE_LIMITED, 429, "over_request_rate_limit" },
+	{ ERR_INTERNAL, 500, "unexpected_failure" },
+};
+
+static const struct translation rest_words[] = {
+	{ ERR_INVALID_JSON, 400, "PGRST102" },
+	{ ERR_INVALID_REQUEST, 400, "PGRST100" },
+	{ ERR_UNAUTHORIZED, 401, "PGRST301" },
+	{ ERR_TOKEN_EXPIRED, 401, "PGRST301" },
+	{ ERR_FORBIDDEN, 403, "42501" },
+	{ ERR_NOT_FOUND, 404, "PGRST205" },
+	{ ERR_METHOD_NOT_ALLOWED, 405, "PGRST117" },
+};
+
+static const struct translation storage_words[] = {
+	{ ERR_INVALID_REQUEST, 400, "InvalidKey" },
+	{ ERR_UNAUTHORIZED, 403, "AccessDenied" },
+	{ ERR_TOKEN_EXPIRED, 403, "AccessDenied" },
+	{ ERR_FORBIDDEN, 403, "AccessDenied" },
+	{ ERR_NOT_FOUND, 404, "NoSuchKey" },
+	{ ERR_PAYLOAD_TOO_LARGE, 413, "EntityTooLarge" },
+	{ ERR_UNSUPPORTED_MEDIA_TYPE, 415, "InvalidMimeType" },
+};
+
+static const struct translation *
+translate(enum dialect dialect, enum err err)
+{
+	const struct translation *words = NULL;
+	size_t count = 0;
+
+	switch (dialect) {
+	case DIALECT_FUNCTIONS:
+		break;
+	case DIALECT_AUTH:
+		words = auth_words;
+		count = sizeof(auth_words) / sizeof(auth_words[0]);
+		break;
+	case DIALECT_REST:
+		words = rest_words;
+		count = sizeof(rest_words) / sizeof(rest_words[0]);
+		break;
+	case DIALECT_STORAGE:
+		words = storage_words;
+		count = sizeof(storage_words) / sizeof(storage_words[0]);
+		break;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (words[i].err == err)
+			return &words[i];
+	return NULL;
+}
+
+void
+answer_error(struct response *res, const struct endpoint *endpoint,
+    const struct request *req, enum err err)
+{
+	const struct translation *word = translate(endpoint->dialect, err);
+
+	if (err == ERR_METHOD_NOT_ALLOWED)
+		res->allow = endpoint->methods;
+	answer_special(res, endpoint, req,
+	    word == NULL ? err_status(err) : word->status,
+	    word == NULL ? err_code(err) : word->code,
+	    err_text(err, req->lang));
+}
+
+static bool
+header(struct buf *head, const char *name, const char *value)
+{
+	if (value[0] == '\0')
+		return true;
+	if (!http_header_value_ok(str_from(value))) {
+		log_line(LOG_ERROR, "bad_header", "name", name);
+		return false;
+	}
+	buf_appendf(head, "%s: %s\r\n", name, value);
+	return true;
+}
+
+bool
+answer_head(const struct response *res, struct buf *head)
+{
+	bool ok;
+
+	buf_appendf(head, "Status: %d\r\n", res->status);
+	ok = header(head, "Cache-Control", res->cache_control) &&
+	    header(head, "ETag", res->etag) &&
+	    header(head, "X-Accel-Redirect", res->accel_path) &&
+	    header(head, "Content-Disposition", res->disposition) &&
+	    header(head, "Content-Range", res->content_range);
+	if (res->status != 204 && res->status != 304)
+		ok = ok && header(head, "Content-Type", res->content_type);
+	if (res->retry_after_s > 0)
+		buf_appendf(head, "Retry-After: %lld\r\n",
+		    (long long)res->retry_after_s);
+	if (res->is_replay)
+		buf_append(head, STR("X-Idempotent-Replay: true\r\n"));
+	if (res->has_auth_version)
+		buf_append(head,
+		    STR("X-Supabase-Api-Version: " AUTH_API_VERSION "\r\n"));
+	if (res->allow != 0) {
+		buf_append(head, STR("Allow: "));
+		http_methods_format(res->allow, head);
+		buf_append(head, STR("\r\n"));
+	}
+	/* The router takes the length of a file from the file. */
+	if (res->accel_path[0] == '\0' && res->status != 204 &&
+	    res->status != 304)
+		buf_appendf(head, "Content-Length: %zu\r\n", res->body.len);
+	buf_append(head, STR("\r\n"));
+	return ok && !head->failed;
+}

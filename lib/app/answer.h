@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef APP_ANSWER_H
+#define APP_ANSWER_H
+
+#include "app/app.h"
+
+/*
+ * Answers: how a response becomes bytes, and how an error is put in the words
+ * of each area of the API.  The only place that writes headers.
+ */
+
+void answer_init(struct response *res, struct buf *body);
+
+/* Makes the response say this error, in the endpoint's dialect. */
+void answer_error(struct response *res, const struct endpoint *endpoint,
+    const struct request *req, enum err err);
+
+/* The same for an error that only one dialect knows. */
+void answer_special(struct response *res, const struct endpoint *endpoint,
+    const struct request *req, int status, const char *code, const char *text);
+
+/*
+ * Appends the head of a CGI response.  False, with a mistake of ours logged,
+ * when a header's value could break out of its line.
+ */
+bool answer_head(const struct response *res, struct buf *head);
+
+#endif

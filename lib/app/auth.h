@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef APP_AUTH_H
+#define APP_AUTH_H
+
+#include "app/app.h"
+
+/*
+ * Who is asking: the apikey opens the door and grants nothing; the access
+ * token says who the user is, and the sessions table whether still.
+ */
+
+/*
+ * Applies the endpoint's auth to the request and fills has_user, user_id,
+ * session_id and lang.  Returns OK, an error, or OK with the response already
+ * holding an error that only the dialect knows (*ret_answered).
+ */
+enum err auth_apply(struct app *app, struct request *req, struct str apikey,
+    struct str authorization, struct response *res, bool *ret_answered);
+
+/*
+ * A user_id in the query or the body is a claim: it must be the token's user.
+ */
+enum err auth_check_claimed_user(const struct request *req);
+
+#endif

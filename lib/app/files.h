@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef APP_FILES_H
+#define APP_FILES_H
+
+#include "app/app.h"
+#include "domain/media.h"
+
+/*
+ * Files: answers whose bytes the router sends, after the handler has seen
+ * that their reader may have them.  Ranges and validators are the router's.
+ */
+
+/* Answers with this object, which must live until the answer is sent. */
+void app_send_media(struct response *res, const struct media *media);
+
+/*
+ * Asks the client to keep the answer as a file (RFC 6266), under this name if
+ * there is one: valid UTF-8 without control characters.  A name too long for
+ * its header is left out; the client then takes the path's.
+ */
+void app_attach(struct response *res, struct str name);
+
+#endif

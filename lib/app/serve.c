@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/app.h"
+#include "app/answer.h"
+#include "app/auth.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/db.h"
+#include "store/migrate.h"
+#include "wire/fcgi.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sodium.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/*
+ * Memory of one request: a body, what its JSON becomes (about forty bytes a
+ * byte at worst), and an answer of a hundred jobs.
+ */
+#define REQUEST_ARENA_BYTES ((size_t)8 * 1024 * 1024)
+
+/* A hundred jobs with prompts of 5,000 characters of four bytes. */
+#define RESPONSE_BYTES_MAX ((size_t)4 * 1024 * 1024)
+
+/* Our own headers; their values are bounded by struct response. */
+#define HEAD_BYTES_MAX ((size_t)2048)
+
+/*
+ * A request that has waited this long is answered without effect: its client
+ * has probably gone, and would be charged for nothing.
+ */
+#define QUEUE_WAIT_MAX_MS INT64_C(10000)
+
+/* What a crash leaves on the disk must not hold keys. */
+static void
+keep_secrets_inside(void)
+{
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	(void)umask(0027);
+}
+
+static bool
+has_header_twice(const struct fcgi *fcgi)
+{
+	static const char *const names[] = {
+		"HTTP_IDEMPOTENCY_KEY",
+		"HTTP_AUTHORIZATION",
+		"HTTP_APIKEY",
+		"HTTP_RANGE",
+		"HTTP_PREFER",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (fcgi_param_repeats(fcgi, names[i]))
+			return true;
+	return false;
+}
+
+/* "1790000000.123" of the router's clock, which is ours. */
+static bool
+waited_too_long(const struct fcgi *fcgi, int64_t now_ms)
+{
+	struct str whole, fraction;
+	int64_t seconds, ms;
+
+	if (!str_cut(fcgi_param(fcgi, "REQUEST_TIME_MSEC"), '.', &whole,
+		&fraction) ||
+	    !str_to_int64(whole, 0, CLOCK_MS_MAX / 1000, &seconds))
+		return false;
+	ms = seconds * 1000;
+	return now_ms - ms > QUEUE_WAIT_MAX_MS + 1000;
+}
+
+static void
+read_head(const struct fcgi *fcgi, struct request *req)
+{
+	struct str rest;
+
+	req->now_ms = clock_now_ms();
+	req->request_id = fcgi_param(fcgi, "REQUEST_ID");
+	req->remote_address = fcgi_param(fcgi, "REMOTE_ADDR");
+	req->content_type = fcgi_param(fcgi, "CONTENT_TYPE");
+	req->idempotency_key = fcgi_param(fcgi, "HTTP_IDEMPOTENCY_KEY");
+	req->if_none_match = fcgi_param(fcgi, "HTTP_IF_NONE_MATCH");
+	req->range = fcgi_param(fcgi, "HTTP_RANGE");
+	req->prefer = fcgi_param(fcgi, "HTTP_PREFER");
+	req->accept = fcgi_param(fcgi, "HTTP_ACCEPT");
+	req->accept_profile = fcgi_param(fcgi, "HTTP_ACCEPT_PROFILE");
+	req->lang = lang_negotiate(fcgi_param(fcgi, "HTTP_ACCEPT_LANGUAGE"));
+	/* The path as it came: what is authorised is what is served. */
+	(void)str_cut(fcgi_param(fcgi, "REQUEST_URI"), '?', &req->path, &rest);
+}
+
+static bool
+matches_path(const struct endpoint *endpoint, struct request *req)
+{
+	const struct str path = str_from(endpoint->path);
+
+	if (!str_ends_with(path, STR("/")))
+		return true;	/* the router compared it exactly */
+	if (!str_starts_with(req->path, path))
+		return false;
+	req->tail = (struct str){ req->path.ptr + path.len,
+		req->path.len - path.len };
+	return true;
+}
+
+static enum err
+read_body(struct fcgi *fcgi, const struct endpoint *endpoint,
+    struct request *req)
+{
+	const struct str text = fcgi_param(fcgi, "CONTENT_LENGTH");
+	int64_t length = 0;
+	char *body;
+
+	if (text.len > 0 && !str_to_int64(text, 0, INT64_MAX, &length))
+		return ERR_INVALID_REQUEST;
+	if (endpoint->body == BODY_NONE || length == 0)
+		return OK;
+	if ((uint64_t)length > endpoint->body_bytes_max)
+		return ERR_PAYLOAD_TOO_LARGE;
+	body = arena_alloc(req->arena, (size_t)length);
+	if (!fcgi_read_body(fcgi, body, (size_t)length))
+		return ERR_INVALID_REQUEST;
+	req->body = (struct str){ body, (size_t)length };
+	return OK;
+}
+
+static enum err
+parse_json_body(struct request *req)
+{
+	/* GET and HEAD carry no body, whatever type they announce. */
+	if (req->method == HTTP_GET || req->method == HTTP_HEAD)
+		return OK;
+	if (req->content_type.len > 0 &&
+	    !http_content_type_is(req->content_type,
+		STR("application/json")))
+		return ERR_UNSUPPORTED_MEDIA_TYPE;
+	req->json = json_parse(req->arena, req->body);
+	return json_is_object(req->json) ? OK : ERR_INVALID_JSON;
+}
+
+static enum err
+check_request(struct app *app, struct fcgi *fcgi, struct request *req,
+    struct response *res, bool *ret_answered)
+{
+	const struct endpoint *endpoint = app->endpoint;
+	struct str apikey;
+	enum err err;
+
+	*ret_answered = false;
+	if (waited_too_long(fcgi, req->now_ms))
+		return ERR_SERVICE_UNAVAILABLE;
+	if (!matches_path(endpoint, req))
+		return ERR_NOT_FOUND;
+	if (!http_method_parse(fcgi_param(fcgi, "REQUEST_METHOD"),
+		&req->method) ||
+	    (endpoint->methods & req->method) == 0)
+		return ERR_METHOD_NOT_ALLOWED;
+	if (has_header_twice(fcgi))
+		return ERR_INVALID_REQUEST;
+	apikey = fcgi_param(fcgi, "HTTP_APIKEY");
+	err = auth_apply(app, req, apikey,
+	    fcgi_param(fcgi, "HTTP_AUTHORIZATION"), res, ret_answered);
+	if (err != OK || *ret_answered)
+		return err;
+	if (!http_query_parse(req->arena, fcgi_param(fcgi, "QUERY_STRING"),
+		&req->query))
+		return ERR_INVALID_REQUEST;
+	err = read_body(fcgi, endpoint, req);
+	if (err == OK && endpoint->body == BODY_JSON)
+		err = parse_json_body(req);
+	if (err == OK && req->has_user)
+		err = auth_check_claimed_user(req);
+	return err;
+}
+
+static void
+log_request(const struct app *app, const struct request *req,
+    const struct response *res, int64_t began_us, int64_t statements)
+{
+	struct log log = log_begin(res->status >= 500 ? LOG_ERROR : LOG_INFO,
+	    "request");
+	const int64_t took_us = clock_monotonic_us() - began_us;
+	const int64_t run =
+	    app->db == NULL ? 0 : db_statements_run(app->db) - statements;
+
+	log_str(&log, "request_id", req->request_id);
+	log_int64(&log, "status", res->status);
+	log_text(&log, "code", res->code);
+	log_int64(&log, "ms", took_us / 1000);
+	log_int64(&log, "us", took_us);
+	log_int64(&log, "sql", run);
+	if (req->has_user)
+		log_uuid(&log, "user", &req->user_id);
+	log_end(&log);
+}
+
+static void
+serve_one(struct app *app, struct fcgi *fcgi, struct request *req,
+    struct response *res, struct buf *head)
+{
+	const int64_t began_us = clock_monotonic_us();
+	const int64_t statements =
+	    app->db == NULL ? 0 : db_statements_run(app->db);
+	bool answered;
+	enum err err;
+
+	read_head(fcgi, req);
+	res->json = json_writer(&res->body);
+	err = check_request(app, fcgi, req, res, &answered);
+	if (err == OK && !answered)
+		err = app->endpoint->handle(app, req, res);
+	if (err != OK)
+		answer_error(res, app->endpoint, req, err);
+	else if (res->body.failed)
+		answer_error(res, app->endpoint, req, ERR_INTERNAL);
+	if (!answer_head(res, head)) {
+		buf_clear(head);
+		res->disposition[0] = '\0';
+		res->content_range[0] = '\0';
+		answer_error(res, app->endpoint, req, ERR_INTERNAL);
+		(void)answer_head(res, head);
+	}
+	if (req->method == HTTP_HEAD || res->status == 304)
+		buf_clear(&res->body);
+	/* The line is written first: an answer that was seen was logged. */
+	log_request(app, req, res, began_us, statements);
+	fcgi_answer(fcgi, buf_str(head), buf_str(&res->body));
+}
+
+static void
+loop(struct app *app)
+{
+	struct fcgi *fcgi = fcgi_new();
+	struct arena arena;
+	struct buf body, head;
+
+	arena_init(&arena, REQUEST_ARENA_BYTES);
+	buf_init(&body, RESPONSE_BYTES_MAX);
+	buf_init(&head, HEAD_BYTES_MAX);
+	while (fcgi_accept(fcgi)) {
+		struct request req = { .arena = &arena, .lang = LANG_EN };
+		struct response res;
+
+		answer_init(&res, &body);
+		buf_clear(&head);
+		serve_one(app, fcgi, &req, &res, &head);
+		body = res.body;
+		arena_reset(&arena);
+	}
+	buf_free(&head);
+	buf_free(&body);
+	arena_free(&arena);
+	fcgi_free(fcgi);
+}
+
+static bool
+connect_nudge(struct app *app)
+{
+	app->nudge_fd =
+	    socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return app->nudge_fd >= 0;
+}
+
+void
+app_nudge(struct app *app)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const int n = snprintf(address.sun_path, sizeof(address.sun_path),
+	    "%s/run/worker.sock",
+	    config_text(&app->config, CONFIG_STATE_DIR));
+
+	if (n < 0 || n >= (int)sizeof(address.sun_path))
+		return;
+	/* Nobody listening or a full queue: the worker looks by itself. */
+	(void)sendto(app->nudge_fd, "", 1, MSG_DONTWAIT,
+	    (const struct sockaddr *)&address, sizeof(address));
+}
+
+static bool
+start(struct app *app, struct buf *problem)
+{
+	const char *state_dir;
+
+	if (sodium_init() < 0) {
+		buf_appendf(problem, "libsodium cannot start");
+		return false;
+	}
+	if (!config_load(&app->config, problem))
+		return false;
+	state_dir = config_text(&app->config, CONFIG_STATE_DIR);
+	if (!keys_load(state_dir,
+		config_text(&app->config, CONFIG_ANON_KEY), &app->keys,
+		problem))
+		return false;
+	if (db_open(state_dir,
+		app->endpoint->is_read_only ? DB_READ_ONLY : DB_READ_WRITE,
+		false, &app->db) != OK) {
+		buf_appendf(problem, "the database cannot be opened "
+				     "(run `rendio migrate`)");
+		return false;
+	}
+	if (!connect_nudge(app)) {
+		buf_appendf(problem, "no socket: %s", strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+static int
+describe(const struct endpoint *e)
+{
+	const size_t n = strlen(e->path);
+	struct buf methods;
+
+	buf_init(&methods, 256);
+	http_methods_format(e->methods, &methods);
+	for (size_t i = 0, j = 0; i <= methods.len; i++)
+		if (methods.ptr[i] != ' ')
+			methods.ptr[j++] = methods.ptr[i];
+	(void)printf("%s\t%s\t%s\t%s\t%zu\t%d\t%d\t%s\t%s\n", e->name, e->path,
+	    e->path[n - 1] == '/' ? "prefix" : "exact", methods.ptr,
+	    e->body_bytes_max, e->processes == 0 ? 2 : e->processes,
+	    e->read_timeout_s == 0 ? 15 : e->read_timeout_s,
+	    e->is_sandbox_only ? "sandbox" : "any",
+	    e->sends_files ? "files" : "-");
+	buf_free(&methods);
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
+int
+app_serve(const struct endpoint *endpoint, int argc, char **argv)
+{
+	static struct app app;
+	struct buf problem;
+	int64_t version;
+
+	if (argc == 2 && strcmp(argv[1], "--describe") == 0)
+		return describe(endpoint);
+	log_program(endpoint->name);
+	/* When the supervisor dies, so do we: nobody would restart us. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	keep_secrets_inside();
+	app.endpoint = endpoint;
+	buf_init(&problem, 8192);
+	if (!start(&app, &problem)) {
+		log_line(LOG_ERROR, "start", "problem", problem.ptr);
+		return 1;
+	}
+	if (migrate_check(app.db) != OK) {
+		(void)db_version(app.db, &version);
+		log_line(LOG_ERROR, "start", "problem",
+		    version > (int64_t)migrations_count ?
+			"the database is newer than this program" :
+			"the database is older: run `rendio migrate`");
+		return 1;
+	}
+	loop(&app);
+	db_close(app.db);
+	keys_wipe(&app.keys);
+	config_free(&app.config);
+	buf_free(&problem);
+	return 0;
+}
+
+enum err
+app_error(const struct app *app, const struct request *req,
+    struct response *res, int status, const char *code, const char *text)
+{
+	answer_special(res, app->endpoint, req, status, code, text);
+	return OK;
+}
+
+void
+app_etag(struct response *res)
+{
+	uint8_t hash[16];
+	char hex[sizeof(hash) * 2 + 1];
+
+	(void)crypto_generichash(hash, sizeof(hash),
+	    (const unsigned char *)res->body.ptr, res->body.len, NULL, 0);
+	(void)sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
+	(void)snprintf(res->etag, sizeof(res->etag), "\"%s\"", hex);
+}
+
+bool
+query_uuid(const struct request *req, const char *name, struct uuid *ret_uuid)
+{
+	struct str text;
+
+	return http_query_get(&req->query, name, &text) &&
+	    uuid_parse(text, ret_uuid);
+}
+
+bool
+query_int64(const struct request *req, const char *name, int64_t min,
+    int64_t max, int64_t *value)
+{
+	struct str text;
+
+	return !http_query_get(&req->query, name, &text) ||
+	    str_to_int64(text, min, max, value);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_CONFIG_H
+#define BASE_CONFIG_H
+
+#include "base/buf.h"
+
+/*
+ * The configuration: KEY=value lines of one file, each overridden by an
+ * environment variable of the same name.  Every key begins with RENDIO_.
+ *
+ * A row is: key without the prefix, kind, default, and for numbers the least
+ * and the largest value.  A SECRET may also be given as KEY_FILE, the path of
+ * a file that holds it, and is never printed.  Computed defaults are empty
+ * here and filled by config_load().
+ */
+#define CONFIG_LIST(X)                                               \
+	X(MODE, TEXT, "sandbox", 0, 0)                               \
+	X(PORT, NUMBER, "8443", 1, 65535)                            \
+	X(PUBLIC_URL, TEXT, "", 0, 0)                                \
+	X(STATE_DIR, TEXT, "./var", 0, 0)                            \
+	X(ANON_KEY, SECRET, "", 0, 0)                                \
+	X(GRANT_CREDITS, NUMBER, "10", 0, 10000)                     \
+	X(ACCESS_TOKEN_TTL_S, NUMBER, "3600", 60, 604800)            \
+	X(CRON_INTERVAL_S, NUMBER, "2", 1, 60)                       \
+	X(PROVIDER_CONCURRENCY, NUMBER, "32", 1, 256)                \
+	X(TRUSTED_PROXIES, TEXT, "", 0, 0)                           \
+	X(APPLE_BUNDLE_ID, TEXT, "", 0, 0)                           \
+	X(APPLE_APP_ID, TEXT, "", 0, 0)                              \
+	X(APPLE_TEAM_ID, TEXT, "", 0, 0)                             \
+	X(APPLE_ROOT_CA_FILE, TEXT, "", 0, 0)                        \
+	X(APPLE_X509_STRICT, NUMBER, "1", 0, 1)                      \
+	X(APPSTORE_URL, TEXT, "", 0, 0)                              \
+	X(APPSTORE_SANDBOX_URL, TEXT, "", 0, 0)                      \
+	X(APPSTORE_KEY_ID, TEXT, "", 0, 0)                           \
+	X(APPSTORE_ISSUER_ID, TEXT, "", 0, 0)                        \
+	X(APPSTORE_KEY_FILE, TEXT, "", 0, 0)                         \
+	X(DEVICECHECK_URL, TEXT, "", 0, 0)                           \
+	X(DEVICECHECK_KEY_ID, TEXT, "", 0, 0)                        \
+	X(DEVICECHECK_KEY_FILE, TEXT, "", 0, 0)                      \
+	X(APPLEID_URL, TEXT, "", 0, 0)                               \
+	X(APPLEID_CLIENT_IDS, TEXT, "", 0, 0)                        \
+	X(APPLEID_KEY_ID, TEXT, "", 0, 0)                            \
+	X(APPLEID_KEY_FILE, TEXT, "", 0, 0)                          \
+	X(FAL_KEY, SECRET, "", 0, 0)                                 \
+	X(FAL_USER_ID, TEXT, "", 0, 0)                               \
+	X(FAL_QUEUE_URL, TEXT, "", 0, 0)                             \
+	X(FAL_PLATFORM_URL, TEXT, "", 0, 0)                          \
+	X(FAL_JWKS_URL, TEXT, "", 0, 0)                              \
+	X(MEDIA_HOSTS, TEXT, "*.fal.media", 0, 0)                    \
+	X(ALLOW_PRIVATE_UPSTREAMS, NUMBER, "0", 0, 1)                \
+	X(SENTRY_DSN, SECRET, "", 0, 0)                              \
+	X(TELEGRAM_URL, TEXT, "", 0, 0)                              \
+	X(TELEGRAM_BOT_TOKEN, SECRET, "", 0, 0)                      \
+	X(TELEGRAM_CHAT_ID, TEXT, "", 0, 0)                          \
+	X(APNS_URL, TEXT, "", 0, 0)                                  \
+	X(APNS_KEY_ID, TEXT, "", 0, 0)                               \
+	X(APNS_KEY_FILE, TEXT, "", 0, 0)                             \
+	X(APNS_TOPIC, TEXT, "", 0, 0)
+
+#define CONFIG_ENUM_ROW(key, kind, standard, least, largest) CONFIG_##key,
+enum config_key { CONFIG_LIST(CONFIG_ENUM_ROW) CONFIG_MAX };
+#undef CONFIG_ENUM_ROW
+
+/* A value is at most this long: keys, URLs and lists of hosts fit easily. */
+#define CONFIG_VALUE_BYTES_MAX ((size_t)4096)
+
+/* A configuration file is at most this long. */
+#define CONFIG_FILE_BYTES_MAX ((size_t)256 * 1024)
+
+struct config {
+	char *text[CONFIG_MAX];
+	int64_t number[CONFIG_MAX];
+};
+
+/*
+ * Reads the environment and the file that RENDIO_CONFIG names (default
+ * STATE_DIR/rendio.conf, which may be missing).  On a mistake appends one line
+ * that names it to `problem` and returns false.
+ */
+bool config_load(struct config *config, struct buf *problem);
+
+/*
+ * The same on bytes that came from anywhere; for tests and fuzzing.  The
+ * environment has the form of environ(7).
+ */
+bool config_parse(struct config *config, struct str file,
+    char *const *environment, struct buf *problem);
+
+void config_free(struct config *config);
+
+/* Never NULL; "" when the key is not set. Lives as long as the config. */
+const char *config_text(const struct config *config, enum config_key key);
+
+int64_t config_number(const struct config *config, enum config_key key);
+
+/* The full name, for example "RENDIO_PORT". */
+const char *config_name(enum config_key key);
+
+/* Does config_text(key) have a value? */
+bool config_is_set(const struct config *config, enum config_key key);
+
+/* MODE is sandbox; the only other mode is live. */
+bool config_is_sandbox(const struct config *config);
+
+/*
+ * Reads a whole small file into `content`, trailing line ends cut when `trim`.
+ * False with errno set when it cannot be read or is past the ceiling.
+ */
+bool config_read_file(const char *path, bool trim, struct buf *content);
+
+#endif

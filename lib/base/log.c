@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/log.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static const char *program = "rendio";
+
+void
+log_program(const char *name)
+{
+	program = name;
+}
+
+struct log
+log_begin(enum log_level level, const char *event)
+{
+	static const char *const names[] = {
+		[LOG_DEBUG] = "debug",
+		[LOG_INFO] = "info",
+		[LOG_WARNING] = "warning",
+		[LOG_ERROR] = "error",
+	};
+	struct log log;
+	char time[CLOCK_TEXT_BYTES];
+
+	buf_init(&log.line, LOG_LINE_BYTES_MAX);
+	clock_format(clock_now_ms(), time);
+	buf_appendf(&log.line,
+	    "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\","
+	    "\"event\":\"%s\"",
+	    time, names[level], program, event);
+	return log;
+}
+
+/* JSON string escapes; whatever is not printable ASCII or UTF-8 is hidden. */
+static void
+append_escaped(struct buf *b, struct str value)
+{
+	const bool utf8 = str_is_utf8(value);
+
+	for (size_t i = 0; i < value.len; i++) {
+		const unsigned char c = (unsigned char)value.ptr[i];
+
+		if (c == '"' || c == '\\')
+			buf_appendf(b, "\\%c", c);
+		else if (c < 0x20 || c == 0x7f)
+			buf_appendf(b, "\\u%04x", c);
+		else if (c >= 0x80 && !utf8)
+			buf_append_char(b, '?');
+		else
+			buf_append_char(b, (char)c);
+	}
+}
+
+void
+log_str(struct log *log, const char *name, struct str value)
+{
+	const size_t before = log->line.len;
+
+	if (value.len > LOG_TEXT_BYTES_MAX) {
+		value.len = LOG_TEXT_BYTES_MAX;
+		/* Do not cut a character in two. */
+		while (value.len > 0 &&
+		    ((unsigned char)value.ptr[value.len] & 0xc0) == 0x80)
+			value.len--;
+	}
+	buf_appendf(&log->line, ",\"%s\":\"", name);
+	append_escaped(&log->line, value);
+	buf_append_char(&log->line, '"');
+	if (log->line.failed)
+		log->line.len = before;
+}
+
+void
+log_text(struct log *log, const char *name, const char *value)
+{
+	log_str(log, name, str_from(value));
+}
+
+void
+log_int64(struct log *log, const char *name, int64_t value)
+{
+	const size_t before = log->line.len;
+
+	buf_appendf(&log->line, ",\"%s\":%lld", name, (long long)value);
+	if (log->line.failed)
+		log->line.len = before;
+}
+
+void
+log_uuid(struct log *log, const char *name, const struct uuid *value)
+{
+	char text[UUID_TEXT_BYTES];
+
+	uuid_format(value, text);
+	log_text(log, name, text);
+}
+
+void
+log_end(struct log *log)
+{
+	/* The ceiling leaves room for these in the buffer's slack. */
+	log->line.failed = false;
+	log->line.bytes_max += 2;
+	buf_append(&log->line, STR("}\n"));
+	while (write(STDERR_FILENO, log->line.ptr, log->line.len) < 0 &&
+	    errno == EINTR)
+		continue;
+	buf_free(&log->line);
+}
+
+void
+log_line(enum log_level level, const char *event, const char *name,
+    const char *value)
+{
+	struct log log = log_begin(level, event);
+
+	log_text(&log, name, value);
+	log_end(&log);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "domain/accounts.h"
+#include "domain/sessions.h"
+
+#include <assert.h>
+
+static enum account_status
+parse_status(struct str text)
+{
+	if (str_equal(text, STR("active")))
+		return ACCOUNT_ACTIVE;
+	return str_equal(text, STR("banned")) ? ACCOUNT_BANNED :
+						ACCOUNT_DELETED;
+}
+
+enum err
+accounts_get(struct db *db, const struct uuid *user_id,
+    struct account *ret_account)
+{
+	static const char sql[] =
+	    "SELECT id, status, is_guest, tier, email, apple_sub, language,"
+	    " theme_preference, grant_state, app_account_token,"
+	    " credits_remaining, credits_total, created_at_ms, updated_at_ms"
+	    " FROM users WHERE id = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	struct account *a = ret_account;
+	bool found;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, user_id);
+	err = db_step(stmt, &found);
+	if (err != OK)
+		return err;
+	if (!found)
+		return ERR_USER_NOT_FOUND;
+
+	*a = (struct account){
+		.id = db_column_uuid(stmt, 0),
+		.status = parse_status(db_column_str(stmt, 1)),
+		.is_guest = db_column_bool(stmt, 2),
+		.is_premium = str_equal(db_column_str(stmt, 3), STR("premium")),
+		.app_account_token = db_column_uuid(stmt, 9),
+		.credits_remaining = db_column_int64(stmt, 10),
+		.credits_total = db_column_int64(stmt, 11),
+		.created_at_ms = db_column_int64(stmt, 12),
+		.updated_at_ms = db_column_int64(stmt, 13),
+	};
+	(void)str_copy(db_column_str(stmt, 4), a->email, sizeof(a->email));
+	(void)str_copy(db_column_str(stmt, 5), a->apple_sub,
+	    sizeof(a->apple_sub));
+	(void)str_copy(db_column_str(stmt, 6), a->language,
+	    sizeof(a->language));
+	(void)str_copy(db_column_str(stmt, 7), a->theme_preference,
+	    sizeof(a->theme_preference));
+	(void)str_copy(db_column_str(stmt, 8), a->grant_state,
+	    sizeof(a->grant_state));
+	return OK;
+}
+
+enum err
+accounts_create_guest(struct db *db, enum lang lang, int64_t now_ms,
+    struct uuid *ret_user_id)
+{
+	static const char sql[] =
+	    "INSERT INTO users (id, language, app_account_token,"
+	    " created_at_ms, updated_at_ms) VALUES (?1, ?2, ?3, ?4, ?4)";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct uuid id = uuid_random();
+	const struct uuid token = uuid_random();
+	enum err err;
+
+	assert(db_in_transaction(db));
+	db_bind_uuid(stmt, 1, &id);
+	db_bind_text(stmt, 2, lang_name(lang));
+	db_bind_uuid(stmt, 3, &token);
+	db_bind_int64(stmt, 4, now_ms);
+	err = db_run(stmt);
+	if (err == OK)
+		*ret_user_id = id;
+	return err;
+}
+
+struct ban {
+	const struct uuid *user_id;
+	bool banned;
+	int64_t now_ms;
+};
+
+static enum err
+set_banned(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "UPDATE users SET status = ?2, updated_at_ms = ?3"
+	    " WHERE id = ?1 AND status <> 'deleted'";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct ban *ban = arg;
+	int64_t changes;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, ban->user_id);
+	db_bind_text(stmt, 2, ban->banned ? "banned" : "active");
+	db_bind_int64(stmt, 3, ban->now_ms);
+	err = db_run_changes(stmt, &changes);
+	if (err != OK)
+		return err;
+	if (changes == 0)
+		return ERR_USER_NOT_FOUND;
+	return ban->banned ? sessions_end_all(db, ban->user_id, ban->now_ms) :
+			     OK;
+}
+
+enum err
+accounts_set_banned(struct db *db, const struct uuid *user_id, bool banned,
+    int64_t now_ms)
+{
+	struct ban ban = { user_id, banned, now_ms };
+
+	return db_transaction(db, set_banned, &ban);
+}

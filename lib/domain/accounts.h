@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef DOMAIN_ACCOUNTS_H
+#define DOMAIN_ACCOUNTS_H
+
+#include "store/db.h"
+
+/*
+ * Accounts: who a user is.
+ *
+ * A row of users outlives the account it was: ledger entries and purchases
+ * point to it.  A deleted or banned account has no session, so nobody can act
+ * for it.
+ */
+
+enum account_status { ACCOUNT_ACTIVE, ACCOUNT_BANNED, ACCOUNT_DELETED };
+
+#define ACCOUNT_TEXT_BYTES 256
+
+struct account {
+	struct uuid id;
+	enum account_status status;
+	bool is_guest;
+	bool is_premium;
+	char email[ACCOUNT_TEXT_BYTES];		/* "" = none */
+	char apple_sub[ACCOUNT_TEXT_BYTES];	/* "" = not linked */
+	char language[3];
+	char theme_preference[8];
+	char grant_state[16];
+	struct uuid app_account_token;
+	int64_t credits_remaining;
+	int64_t credits_total;
+	int64_t created_at_ms;
+	int64_t updated_at_ms;
+};
+
+/* Errors: ERR_USER_NOT_FOUND. */
+enum err accounts_get(struct db *db, const struct uuid *user_id,
+    struct account *ret_account);
+
+/* Makes a guest. The caller holds a write transaction. */
+enum err accounts_create_guest(struct db *db, enum lang lang, int64_t now_ms,
+    struct uuid *ret_user_id);
+
+/*
+ * Bans (and ends all sessions) or lifts a ban, in a transaction of its own.
+ * Errors: ERR_USER_NOT_FOUND.
+ */
+enum err accounts_set_banned(struct db *db, const struct uuid *user_id,
+    bool banned, int64_t now_ms);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef DOMAIN_CREDITS_H
+#define DOMAIN_CREDITS_H
+
+#include "store/db.h"
+
+/*
+ * Credits: what a user may still spend on generations.
+ *
+ * An amount is a count of whole credits, never money and never a fraction.
+ * Credits come in lots (a gift, a purchase) that remember what is left of
+ * them.  The ledger says how the balance came to be: entries are appended,
+ * never edited, and each carries the hash of the one before it.
+ *
+ *	balance = sum of the entries' changes = sum of what remains in the lots
+ *
+ * A job holds its cost: the credits leave the balance at once.  It then ends
+ * with one capture (they are spent) or one release (the same credits go back
+ * to the same lots), never both.  A balance never falls below zero.
+ *
+ * Lots burn in this order: what expires first, what was free, what was bought.
+ *
+ * Unless said otherwise the caller holds a write transaction and rolls back
+ * on error.  Functions write their ret_ arguments only on OK.
+ */
+
+/* The largest single entry, in credits: far above our largest product. */
+#define CREDITS_AMOUNT_MAX INT64_C(10000)
+
+/* The largest balance; the schema says so too. */
+#define CREDITS_BALANCE_MAX INT64_C(1000000000)
+
+/* Reads the balance; needs no transaction. Errors: ERR_USER_NOT_FOUND. */
+enum err credits_balance(struct db *db, const struct uuid *user_id,
+    int64_t *ret_balance);
+
+/*
+ * Gives the free credits of a new device, once a user.  Errors: ERR_CONFLICT
+ * if this user has had them.  0 < amount <= CREDITS_AMOUNT_MAX.
+ */
+enum err credits_grant(struct db *db, const struct uuid *user_id,
+    int64_t amount_credits, int64_t now_ms);
+
+/*
+ * Adds (or with a negative amount takes) credits by an operator's decision.
+ * The reason is kept in the ledger.  Errors: ERR_USER_NOT_FOUND,
+ * ERR_INSUFFICIENT_CREDITS when more would be taken than there is.
+ */
+enum err credits_adjust(struct db *db, const struct uuid *user_id,
+    int64_t amount_credits, const char *reason, int64_t now_ms,
+    int64_t *ret_balance);
+
+/*
+ * Takes `amount` credits for a job and returns the balance left.  A job holds
+ * once.  Errors: ERR_USER_NOT_FOUND, ERR_INSUFFICIENT_CREDITS (then
+ * *ret_balance is the balance there is, too).
+ */
+enum err credits_hold(struct db *db, const struct uuid *user_id,
+    const struct uuid *job_id, int64_t amount_credits, int64_t now_ms,
+    int64_t *ret_balance);
+
+/* Ends a job's hold: its credits are spent. */
+enum err credits_capture(struct db *db, const struct uuid *user_id,
+    const struct uuid *job_id, int64_t now_ms);
+
+/* Ends a job's hold: its credits go back to the lots they came from. */
+enum err credits_release(struct db *db, const struct uuid *user_id,
+    const struct uuid *job_id, const char *reason, int64_t now_ms);
+
+/*
+ * Takes what is left of lots that have expired, up to `limit` of them, in a
+ * transaction of its own.
+ */
+enum err credits_expire(struct db *db, int64_t now_ms, int64_t limit);
+
+/*
+ * An entry as its user may see it.  The id is made from the entry's number,
+ * so that it can serve as a cursor without an index of its own.
+ */
+struct ledger_entry {
+	struct uuid id;
+	char kind[20];
+	int64_t change_credits;
+	int64_t balance_after_credits;
+	bool has_job;
+	struct uuid job_id;
+	int64_t created_at_ms;
+};
+
+#define CREDITS_HISTORY_MAX 100
+
+/*
+ * The newest entries of a user that changed the balance, before the entry
+ * `before` (NULL = from the newest), at most `limit`.  Needs no transaction.
+ * Errors: ERR_INVALID_REQUEST when `before` is no entry id of this user.
+ */
+enum err credits_history(struct db *db, const struct uuid *user_id,
+    const struct uuid *before, int64_t limit,
+    struct ledger_entry entries[CREDITS_HISTORY_MAX], size_t *ret_count);
+
+/*
+ * Walks the whole chain of a user: hashes, numbers, sums, head, lots.  False
+ * in *ret_ok and a phrase in `problem` when something does not fit.  Needs a
+ * snapshot or a transaction.
+ */
+enum err credits_verify(struct db *db, const struct uuid *user_id,
+    bool *ret_ok, const char **ret_problem);
+
+#endif

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+#include "domain/jobs.h"
+#include "domain/credits.h"
+#include "domain/events.h"
+#include "domain/media.h"
+
+#include <assert.h>
+
+static const struct {
+	const char *name;
+	const char *status;
+	bool is_over;
+} states[JOB_STATE_MAX] = {
+	[JOB_QUEUED] = { "queued", "pending", false },
+	[JOB_SUBMITTING] = { "submitting", "pending", false },
+	[JOB_WAITING] = { "waiting", "pending", false },
+	[JOB_RUNNING] = { "running", "processing", false },
+	[JOB_STORING] = { "storing", "processing", false },
+	[JOB_COMPLETED] = { "completed", "completed", true },
+	[JOB_FAILED] = { "failed", "failed", true },
+	[JOB_CANCELLED] = { "cancelled", "failed", true },
+	[JOB_LOST] = { "lost", "failed", true },
+};
+
+const char *
+job_state_name(enum job_state state)
+{
+	return states[state].name;
+}
+
+enum job_state
+job_state_parse(struct str name)
+{
+	for (int i = 0; i < JOB_STATE_MAX; i++)
+		if (str_equal(name, str_from(states[i].name)))
+			return (enum job_state)i;
+	assert(!"a state that the schema does not allow");
+	return JOB_FAILED;
+}
+
+const char *
+job_public_status(enum job_state state)
+{
+	return states[state].status;
+}
+
+bool
+job_is_over(enum job_state state)
+{
+	return states[state].is_over;
+}
+
+enum err
+jobs_replay(struct db *db, const struct uuid *user_id, struct str key,
+    const uint8_t fingerprint[32], bool *ret_found,
+    struct job_receipt *ret_receipt)
+{
+	static const char sql[] =
+	    "SELECT fingerprint, job_id, credits_used, credits_remaining"
+	    " FROM idempotency_records WHERE user_id = ?1 AND key = ?2";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	enum err err;
+
+	db_bind_uuid(stmt, 1, user_id);
+	db_bind_str(stmt, 2, key);
+	err = db_step(stmt, ret_found);
+	if (err != OK || !*ret_found)
+		return err;
+	if (!str_equal(db_column_blob(stmt, 0),
+		(struct str){ (const char *)fingerprint, 32 }))
+		return ERR_IDEMPOTENCY_KEY_REUSED;
+
+	*ret_receipt = (struct job_receipt){
+		.job_id = db_column_uuid(stmt, 1),
+		.credits_used = db_column_int64(stmt, 2),
+		.credits_remaining = db_column_int64(stmt, 3),
+		.is_replay = true,
+	};
+	return OK;
+}
+
+static enum err
+insert_job(struct db *db, const struct job_order *order,
+    const struct uuid *job_id, int64_t now_ms)
+{
+	static const char sql[] =
+	    "INSERT INTO jobs (id, user_id, model_id, model_name, theme_id,"
+	    " company, prompt, image_object_id, duration_s, resolution,"
+	    " aspect_ratio, has_audio, cost_credits, due_at_ms,"
+	    " deadline_at_ms, created_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6,"
+	    " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?14)";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	db_bind_uuid(stmt, 1, job_id);
+	db_bind_uuid(stmt, 2, &order->user_id);
+	db_bind_uuid(stmt, 3, &order->model->id);
+	db_bind_text(stmt, 4, order->model->name);
+	db_bind_uuid(stmt, 5, order->theme == NULL ? NULL : &order->theme->id);
+	db_bind_text(stmt, 6, order->model->company);
+	db_bind_str(stmt, 7, order->prompt);
+	db_bind_uuid(stmt, 8, order->image_object_id);
+	db_bind_int64(stmt, 9, order->settings.duration_s);
+	db_bind_text(stmt, 10, order->settings.resolution);
+	db_bind_text(stmt, 11, order->settings.aspect_ratio);
+	db_bind_bool(stmt, 12, order->settings.has_audio);
+	db_bind_int64(stmt, 13, order->settings.cost_credits);
+	db_bind_int64(stmt, 14, now_ms);
+	db_bind_int64(stmt, 15, now_ms + JOB_QUEUE_MAX_MS);
+	return db_run(stmt);
+}
+
+static enum err
+insert_attempt(struct db *db, const struct uuid *job_id, int64_t now_ms)
+{
+	static const char sql[] =
+	    "INSERT INTO attempts (id, job_id, number, state, seed)"
+	    " VALUES (?1, ?2, 1, 'new', ?3)";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct uuid id = uuid_sortable(now_ms);
+	uint32_t seed;
+
+	random_bytes(&seed, sizeof(seed));
+	db_bind_uuid(stmt, 1, &id);
+	db_bind_uuid(stmt, 2, job_id);
+	db_bind_int64(stmt, 3, seed >> 1);
+	return db_run(stmt);
+}
+
+static enum err
+insert_record(struct db *db, const struct job_order *order,
+    const struct job_receipt *receipt, int64_t now_ms)
+{
+	static const char sql[] =
+	    "INSERT INTO idempotency_records (user_id, key, fingerprint,"
+	    " job_id, credits_used, credits_remaining, created_at_ms)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	db_bind_uuid(stmt, 1, &order->user_id);
+	db_bind_str(stmt, 2, order->key);
+	db_bind_blob(stmt, 3, order->fingerprint, sizeof(order->fingerprint));
+	db_bind_uuid(stmt, 4, &receipt->job_id);
+	db_bind_int64(stmt, 5, receipt->credits_used);
+	db_bind_int64(stmt, 6, receipt->credits_remaining);
+	db_bind_int64(stmt, 7, now_ms);
+	return db_run(stmt);
+}
+
+struct submission {
+	const struct job_order *order;
+	int64_t now_ms;
+	struct job_receipt receipt;
+};
+
+static enum err
+submit(struct db *db, void *arg)
+{
+	struct submission *s = arg;
+	const struct job_order *order = s->order;
+	struct job_receipt *receipt = &s->receipt;
+	bool found;
+	enum err err;
+
+	/* Racing twins meet here: one makes the job, the rest repeat it. */
+	err = jobs_replay(db, &order->user_id, order->key, order->fingerprint,
+	    &found, receipt);
+	if (err != OK || found)
+		return err;
+	*receipt = (struct job_receipt){
+		.job_id = uuid_sortable(s->now_ms),
+		.credits_used = order->settings.cost_credits,
+	};
+	err = credits_hold(db, &order->user_id, &receipt->job_id,
+	    receipt->credits_used, s->now_ms, &receipt->credits_remaining);
+	if (err == OK)
+		err = insert_job(db, order, &receipt->job_id, s->now_ms);
+	if (err == OK)
+		err = insert_attempt(db, &receipt->job_id, s->now_ms);
+	if (err == OK)
+		err = insert_record(db, order, receipt, s->now_ms);
+	if (err == OK)
+		err = events_append(db, EVENT_JOB, &order->user_id,
+		    &receipt->job_id, s->now_ms);
+	return err;
+}
+
+enum err
+jobs_submit(struct db *db, const struct job_order *order, int64_t now_ms,
+    struct job_receipt *ret_receipt)
+{
+	struct submission s = { .order = order, .now_ms = now_ms };
+	const enum err err = db_transaction(db, submit, &s);
+
+	if (err == OK || err == ERR_INSUFFICIENT_CREDITS)
+		*ret_receipt = s.receipt;
+	return err;
+}
+
+#define JOB_COLUMNS                                                            \
+	"SELECT id, user_id, state, model_name, error_code, queue_position,"   \
+	" cost_credits, prompt, created_at_ms, completed_at_ms,"               \
+	" EXISTS (SELECT 1 FROM objects o WHERE o.job_id = jobs.id"            \
+	"  AND o.bucket = 'videos' AND o.state = 'stored') FROM jobs"
+
+static void
+read_job(struct db_stmt *stmt, struct job *job)
+{
+	*job = (struct job){
+		.id = db_column_uuid(stmt, 0),
+		.user_id = db_column_uuid(stmt, 1),
+		.state = job_state_parse(db_column_str(stmt, 2)),
+		.queue_position = db_column_is_null(stmt, 5) ?
+		    -1 :
+		    db_column_int64(stmt, 5),
+		.cost_credits = db_column_int64(stmt, 6),
+		.prompt = db_column_str(stmt, 7),
+		.created_at_ms = db_column_int64(stmt, 8),
+		.completed_at_ms = db_column_is_null(stmt, 9) ?
+		    -1 :
+		    db_column_int64(stmt, 9),
+		.has_video = db_column_bool(stmt, 10),
+	};
+	(void)str_copy(db_column_str(stmt, 3), job->model_name,
+	    sizeof(job->model_name));
+	(void)str_copy(db_column_str(stmt, 4), job->error_code,
+	    sizeof(job->error_code));
+	/* A job that ended otherwise than completed was released in full. */
+	if (job_is_over(job->state) && job->state != JOB_COMPLETED)
+		job->refunded_credits = job->cost_credits;
+}
+
+enum err
+jobs_get(struct db *db, const struct uuid *user_id, const struct uuid *job_id,
+    jobs_each *each, void *arg)
+{
+	static const char sql[] =
+	    JOB_COLUMNS " WHERE id = ?1 AND user_id = ?2 AND is_hidden = 0";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	struct job job;
+	bool found;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, job_id);
+	db_bind_uuid(stmt, 2, user_id);
+	err = db_step(stmt, &found);
+	if (err != OK)
+		return err;
+	if (!found)
+		return ERR_JOB_NOT_FOUND;
+	read_job(stmt, &job);
+	return each(arg, &job);
+}
+
+enum err
+jobs_list(struct db *db, const struct uuid *user_id, const struct uuid *before,
+    int64_t offset, int64_t limit, jobs_each *each, void *arg)
+{
+	static const char sql[] = JOB_COLUMNS
+	    " WHERE user_id = ?1 AND is_hidden = 0 AND id < ?2"
+	    " ORDER BY id DESC LIMIT ?3 OFFSET ?4";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	struct uuid last;
+	struct job job;
+	bool found;
+	enum err err;
+
+	assert(limit <= JOBS_PAGE_MAX);
+	memset(last.bytes, 0xff, sizeof(last.bytes));
+	db_bind_uuid(stmt, 1, user_id);
+	db_bind_uuid(stmt, 2, before == NULL ? &last : before);
+	db_bind_int64(stmt, 3, limit);
+	db_bind_int64(stmt, 4, offset);
+	for (;;) {
+		err = db_step(stmt, &found);
+		if (err != OK || !found)
+			return err;
+		read_job(stmt, &job);
+		err = each(arg, &job);
+		if (err != OK)
+			return err;
+	}
+}
+
+enum err
+jobs_give_up(struct db *db, const struct uuid *job_id, enum job_state end,
+    const char *error_code, int64_t now_ms)
+{
+	static const char sql[] =
+	    "UPDATE jobs SET state = ?2, error_code = ?3, due_at_ms = NULL,"
+	    " queue_position = NULL, completed_at_ms = ?4"
+	    " WHERE id = ?1 AND due_at_ms IS NOT NULL RETURNING user_id";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	struct uuid user_id;
+	bool found;
+	enum err err;
+
+	assert(db_in_transaction(db));
+	assert(job_is_over(end) && end != JOB_COMPLETED);
+	db_bind_uuid(stmt, 1, job_id);
+	db_bind_text(stmt, 2, job_state_name(end));
+	db_bind_text(stmt, 3, error_code);
+	db_bind_int64(stmt, 4, now_ms);
+	err = db_step(stmt, &found);
+	if (err != OK || !found)
+		return err;
+	user_id = db_column_uuid(stmt, 0);
+	err = credits_release(db, &user_id, job_id, error_code, now_ms);
+	if (err == OK)
+		err = media_delete_of_job(db, job_id);
+	if (err == OK)
+		err = events_append(db, EVENT_JOB, &user_id, job_id, now_ms);
+	return err;
+}
+
+struct deletion {
+	const struct uuid *user_id;
+	const struct uuid *job_id;
+	int64_t now_ms;
+};
+
+/* Ends an attempt that was never sent; false when there is none. */
+static enum err
+cancel_unsent(struct db *db, const struct deletion *d, bool *ret_cancelled)
+{
+	static const char sql[] =
+	    "UPDATE attempts SET state = 'cancelled', ended_at_ms = ?2"
+	    " WHERE job_id = ?1 AND state = 'new'";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	int64_t changes;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, d->job_id);
+	db_bind_int64(stmt, 2, d->now_ms);
+	err = db_run_changes(stmt, &changes);
+	if (err == OK)
+		*ret_cancelled = changes == 1;
+	return err;
+}
+
+static enum err
+delete_job(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "UPDATE jobs SET is_hidden = 1"
+	    " WHERE id = ?1 AND user_id = ?2 AND is_hidden = 0";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct deletion *d = arg;
+	int64_t changes;
+	bool cancelled;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, d->job_id);
+	db_bind_uuid(stmt, 2, d->user_id);
+	err = db_run_changes(stmt, &changes);
+	if (err != OK)
+		return err;
+	if (changes == 0)
+		return ERR_JOB_NOT_FOUND;
+	err = cancel_unsent(db, d, &cancelled);
+	if (err == OK && cancelled)
+		err = jobs_give_up(db, d->job_id, JOB_CANCELLED, "canceled",
+		    d->now_ms);
+	/* What is still being stored is deleted when it has arrived. */
+	if (err == OK)
+		err = media_delete_stored_of_job(db, d->job_id);
+	if (err == OK)
+		err = events_append(db, EVENT_JOB, d->user_id, d->job_id,
+		    d->now_ms);
+	return err;
+}
+
+enum err
+jobs_delete(struct db *db, const struct uuid *user_id,
+    const struct uuid *job_id, int64_t now_ms)
+{
+	struct deletion d = { user_id, job_id, now_ms };
+
+	return db_transaction(db, delete_job, &d);
+}
+
+struct purge {
+	int64_t before_ms;
+	int64_t limit;
+};
+
+static enum err
+purge_keys(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "DELETE FROM idempotency_records WHERE (user_id, key) IN"
+	    " (SELECT r.user_id, r.key FROM idempotency_records r"
+	    "  JOIN jobs j ON j.id = r.job_id AND j.due_at_ms IS NULL"
+	    "  WHERE r.created_at_ms < ?1 ORDER BY r.created_at_ms LIMIT ?2)";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct purge *what = arg;
+
+	db_bind_int64(stmt, 1, what->before_ms);
+	db_bind_int64(stmt, 2, what->limit);
+	return db_run(stmt);
+}
+
+enum err
+jobs_purge_keys(struct db *db, int64_t now_ms, int64_t limit)
+{
+	struct purge what = { now_ms - JOB_KEY_LIFE_MS, limit };
+
+	return db_transaction(db, purge_keys, &what);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef DOMAIN_JOBS_H
+#define DOMAIN_JOBS_H
+
+#include "domain/catalog.h"
+
+/*
+ * Jobs: generations as their users see them.
+ *
+ * A job begins with the hold of its cost and ends with its capture
+ * (completed) or its release (failed, cancelled, lost); between the two the
+ * worker brings it forward (domain/attempts.h).
+ */
+
+enum job_state {
+	JOB_QUEUED,
+	JOB_SUBMITTING,
+	JOB_WAITING,
+	JOB_RUNNING,
+	JOB_STORING,
+	JOB_COMPLETED,
+	JOB_FAILED,
+	JOB_CANCELLED,
+	JOB_LOST,
+	JOB_STATE_MAX,
+};
+
+/* The word in the database. */
+const char *job_state_name(enum job_state state);
+enum job_state job_state_parse(struct str name);
+
+/* pending, processing, completed or failed: all that released apps know. */
+const char *job_public_status(enum job_state state);
+
+bool job_is_over(enum job_state state);
+
+#define JOB_PROMPT_CHARACTERS_MAX 5000
+#define JOB_PROMPT_BYTES_MAX (JOB_PROMPT_CHARACTERS_MAX * 4)
+#define JOB_KEY_BYTES_MAX 255
+
+/*
+ * How long a job may wait for its turn before it is given up and its credits
+ * go back: long enough for an outage of the provider, short enough to matter.
+ */
+#define JOB_QUEUE_MAX_MS (INT64_C(6) * 3600 * 1000)
+
+/* How long an Idempotency-Key is remembered. */
+#define JOB_KEY_LIFE_MS (INT64_C(24) * 3600 * 1000)
+
+struct job_order {
+	struct uuid user_id;
+	struct str key;			/* the Idempotency-Key */
+	const struct model *model;
+	const struct theme *theme;	/* NULL = none */
+	struct settings settings;
+	struct str prompt;
+	const struct uuid *image_object_id;	/* NULL = none */
+	/*
+	 * SHA-256 of the request as it was understood, so that a replay is
+	 * told from another request under the same key.
+	 */
+	uint8_t fingerprint[32];
+};
+
+struct job_receipt {
+	struct uuid job_id;
+	int64_t credits_used;
+	int64_t credits_remaining;
+	bool is_replay;
+};
+
+/*
+ * Has this key been used?  Fills *ret_receipt and sets *ret_found if so; a
+ * different fingerprint is ERR_IDEMPOTENCY_KEY_REUSED.  A look before the
+ * price is known; jobs_submit() asks again inside its transaction.
+ */
+enum err jobs_replay(struct db *db, const struct uuid *user_id, struct str key,
+    const uint8_t fingerprint[32], bool *ret_found,
+    struct job_receipt *ret_receipt);
+
+/*
+ * Takes the job on: hold, job, attempt, idempotency record and event in one
+ * transaction.  Errors: ERR_INSUFFICIENT_CREDITS (credits_used and
+ * credits_remaining of the receipt are then what is needed and what there
+ * is), ERR_IDEMPOTENCY_KEY_REUSED, ERR_USER_NOT_FOUND.
+ */
+enum err jobs_submit(struct db *db, const struct job_order *order,
+    int64_t now_ms, struct job_receipt *ret_receipt);
+
+struct job {
+	struct uuid id;
+	struct uuid user_id;
+	enum job_state state;
+	char model_name[CATALOG_TEXT_BYTES];
+	char error_code[32];		/* "" = none */
+	int64_t queue_position;		/* -1 = not known */
+	int64_t cost_credits;
+	int64_t refunded_credits;
+	bool has_video;
+	int64_t created_at_ms;
+	int64_t completed_at_ms;	/* -1 while it is open */
+	struct str prompt;		/* in the row: lives for the call */
+};
+
+/* A job of this user that was not deleted. Errors: ERR_JOB_NOT_FOUND. */
+typedef enum err jobs_each(void *arg, const struct job *job);
+enum err jobs_get(struct db *db, const struct uuid *user_id,
+    const struct uuid *job_id, jobs_each *each, void *arg);
+
+#define JOBS_PAGE_MAX 100
+
+/*
+ * Calls `each` for the user's jobs, newest first: those older than `before`
+ * (NULL = all), `offset` of them skipped, at most `limit`.
+ */
+enum err jobs_list(struct db *db, const struct uuid *user_id,
+    const struct uuid *before, int64_t offset, int64_t limit, jobs_each *each,
+    void *arg);
+
+/*
+ * Deletes a job from the user's sight, its files with it.  A job that was not
+ * yet sent to the provider is cancelled and its credits go back; one that is
+ * under way is hidden and still settled.  Errors: ERR_JOB_NOT_FOUND.
+ */
+enum err jobs_delete(struct db *db, const struct uuid *user_id,
+    const struct uuid *job_id, int64_t now_ms);
+
+/* Deletes up to `limit` idempotency records whose life is over. */
+enum err jobs_purge_keys(struct db *db, int64_t now_ms, int64_t limit);
+
+/*
+ * Ends a job with a release: for the worker and for cancellation.  A job that
+ * has ended already is left alone.  The caller holds a write transaction.
+ */
+enum err jobs_give_up(struct db *db, const struct uuid *job_id,
+    enum job_state end, const char *error_code, int64_t now_ms);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef DOMAIN_MEDIA_H
+#define DOMAIN_MEDIA_H
+
+#include "store/db.h"
+
+/*
+ * Media: the files on our disk, as rows.
+ *
+ * A row is there before its file and goes after it, so that no file is ever
+ * without an owner: storing -> stored -> deleting.  Where the bytes are, the
+ * row's id tells (store/objects.h); the name is what clients see.
+ */
+
+#define MEDIA_NAME_BYTES 160
+
+struct media {
+	struct uuid id;
+	struct uuid user_id;
+	char bucket[16];
+	char name[MEDIA_NAME_BYTES];	/* "<user>/<job>.mp4" */
+	char content_type[64];
+	int64_t size_bytes;
+};
+
+/* A stored object by its name. Errors: ERR_NOT_FOUND. */
+enum err media_find(struct db *db, struct str bucket, struct str name,
+    struct media *ret_media);
+
+/*
+ * Announces the video of a job before its bytes are fetched; repeating it
+ * changes nothing.  The caller holds a write transaction.
+ */
+enum err media_announce_video(struct db *db, const struct uuid *object_id,
+    const struct uuid *user_id, const struct uuid *job_id, int64_t now_ms);
+
+/* The bytes are on the disk. The caller holds a write transaction. */
+enum err media_stored(struct db *db, const struct uuid *object_id,
+    int64_t size_bytes, const uint8_t sha256[32]);
+
+/*
+ * Marks all files of a job for deletion, or only those that have arrived.
+ * The caller holds a write transaction.
+ */
+enum err media_delete_of_job(struct db *db, const struct uuid *job_id);
+enum err media_delete_stored_of_job(struct db *db, const struct uuid *job_id);
+
+/* Up to `max` objects whose files are to be removed. */
+enum err media_to_delete(struct db *db, size_t max, struct media *ret_media,
+    size_t *ret_count);
+
+/* The file is gone: forget the row, in a transaction of its own. */
+enum err media_forget(struct db *db, const struct uuid *object_id);
+
+#endif

@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/db.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Distinct statements of one program; a power of two, at most half full. */
+#define DB_CACHE_SLOTS 256
+
+/*
+ * How long a writer waits for the others before it gives up.  Below the
+ * router's read time-out, so that the client gets our 503 and not its 504.
+ */
+#define DB_WAIT_MAX_US INT64_C(5000000)
+
+/*
+ * SQLite's own busy handler sleeps up to 100 ms and starves whoever lost a
+ * few times.  Short jittered naps let every writer in: of two waiting for the
+ * same moment one wakes first by chance, not by rank.
+ */
+#define DB_NAP_MIN_US 100
+#define DB_NAP_SPREAD_US 900
+
+#define DB_PATH_BYTES_MAX 4096
+
+struct db_stmt {
+	struct db *db;
+	const char *sql;
+	sqlite3_stmt *handle;
+	enum err err;
+	bool is_busy;
+	bool is_stepped;
+	bool is_cached;
+};
+
+struct db {
+	sqlite3 *handle;
+	pid_t owner;		/* a connection must not cross a fork */
+	bool is_writing;
+	int64_t statements_run;
+	int64_t waited_us;
+	int64_t wait_began_us;
+	uint32_t jitter;
+	char log_path[DB_PATH_BYTES_MAX];
+	struct db_stmt cache[DB_CACHE_SLOTS];
+};
+
+const char *
+db_engine(void)
+{
+	return "SQLite " SQLITE_VERSION;
+}
+
+static enum err
+fail(struct db *db, const char *what, int rc, const char *sql)
+{
+	const int primary = rc & 0xff;
+	struct log log = log_begin(LOG_ERROR, "database");
+
+	log_text(&log, "step", what);
+	log_text(&log, "reason",
+	    db == NULL || db->handle == NULL ? sqlite3_errstr(rc) :
+					       sqlite3_errmsg(db->handle));
+	log_int64(&log, "rc",
+	    db == NULL || db->handle == NULL ?
+		rc :
+		sqlite3_extended_errcode(db->handle));
+	if (sql != NULL)
+		log_text(&log, "sql", sql);
+	log_end(&log);
+	switch (primary) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+	case SQLITE_FULL:
+	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN:
+	case SQLITE_READONLY:
+	case SQLITE_PROTOCOL:
+		return ERR_SERVICE_UNAVAILABLE;
+	default:
+		return ERR_INTERNAL;
+	}
+}
+
+static int
+wait_for_others(void *arg, int times)
+{
+	struct db *db = arg;
+	const int64_t now_us = clock_monotonic_us();
+	struct timespec nap = { 0, 0 };
+
+	if (times == 0)
+		db->wait_began_us = now_us;
+	else if (now_us - db->wait_began_us > DB_WAIT_MAX_US)
+		return 0;
+	/* xorshift32: chance is all that is asked of it. */
+	db->jitter ^= db->jitter << 13;
+	db->jitter ^= db->jitter >> 17;
+	db->jitter ^= db->jitter << 5;
+	nap.tv_nsec = (DB_NAP_MIN_US + db->jitter % DB_NAP_SPREAD_US) * 1000L;
+	(void)nanosleep(&nap, NULL);
+	db->waited_us += clock_monotonic_us() - now_us;
+	return 1;
+}
+
+/* What a read-only connection may do; anything else is refused at prepare. */
+static int
+allow_reads_only(void *arg, int action, const char *a, const char *b,
+    const char *c, const char *d)
+{
+	(void)arg, (void)a, (void)b, (void)c, (void)d;
+	switch (action) {
+	case SQLITE_READ:
+	case SQLITE_SELECT:
+	case SQLITE_FUNCTION:
+	case SQLITE_TRANSACTION:
+	case SQLITE_RECURSIVE:
+		return SQLITE_OK;
+	default:
+		return SQLITE_DENY;
+	}
+}
+
+static int
+configure(struct db *db, enum db_access access, bool create)
+{
+	static const int settings[][2] = {
+		{ SQLITE_DBCONFIG_DQS_DDL, 0 },
+		{ SQLITE_DBCONFIG_DQS_DML, 0 },
+		{ SQLITE_DBCONFIG_DEFENSIVE, 1 },
+		{ SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
+		{ SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1 },
+		{ SQLITE_DBCONFIG_ENABLE_FKEY, 1 },
+		{ SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0 },
+	};
+	int rc = SQLITE_OK;
+
+	(void)sqlite3_extended_result_codes(db->handle, 1);
+	(void)sqlite3_busy_handler(db->handle, wait_for_others, db);
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		(void)sqlite3_db_config(db->handle, settings[i][0],
+		    settings[i][1], NULL);
+	/*
+	 * FULL: an answered credit survives a power cut.  No automatic
+	 * checkpoints: the worker is the only checkpointer.
+	 */
+	if (create)
+		rc = sqlite3_exec(db->handle, "PRAGMA journal_mode = WAL",
+		    NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db->handle,
+		    "PRAGMA synchronous = FULL;"
+		    "PRAGMA wal_autocheckpoint = 0;"
+		    "PRAGMA recursive_triggers = ON;"
+		    "PRAGMA temp_store = MEMORY;"
+		    "PRAGMA cache_size = -2048;",
+		    NULL, NULL, NULL);
+	if (rc == SQLITE_OK && access == DB_READ_ONLY)
+		rc = sqlite3_set_authorizer(db->handle, allow_reads_only, NULL);
+	return rc;
+}
+
+enum err
+db_open(const char *state_dir, enum db_access access, bool create,
+    struct db **ret_db)
+{
+	char path[DB_PATH_BYTES_MAX];
+	struct db *db = calloc(1, sizeof(*db));
+	enum err err;
+	int rc;
+
+	if (db == NULL)
+		abort();
+	if (snprintf(path, sizeof(path), "%s/rendio.db", state_dir) >=
+		(int)sizeof(path) ||
+	    snprintf(db->log_path, sizeof(db->log_path), "%s/rendio.db-wal",
+		state_dir) >= (int)sizeof(db->log_path)) {
+		free(db);
+		return ERR_INTERNAL;
+	}
+	db->owner = getpid();
+	random_bytes(&db->jitter, sizeof(db->jitter));
+	db->jitter |= 1;
+	rc = sqlite3_open_v2(path, &db->handle,
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+		(create ? SQLITE_OPEN_CREATE : 0),
+	    NULL);
+	if (rc == SQLITE_OK)
+		rc = configure(db, access, create);
+	if (rc != SQLITE_OK) {
+		err = fail(db, "open", rc, NULL);
+		db_close(db);
+		return err;
+	}
+	*ret_db = db;
+	return OK;
+}
+
+void
+db_close(struct db *db)
+{
+	if (db == NULL)
+		return;
+	for (size_t i = 0; i < DB_CACHE_SLOTS; i++)
+		(void)sqlite3_finalize(db->cache[i].handle);
+	(void)sqlite3_close_v2(db->handle);
+	free(db);
+}
+
+static size_t
+slot_of(const char *sql)
+{
+	/* Fibonacci hashing of the literal's address. */
+	return (size_t)(((uintptr_t)sql * UINT64_C(0x9e3779b97f4a7c15)) >> 56) %
+	    DB_CACHE_SLOTS;
+}
+
+static struct db_stmt *
+take_slot(struct db *db, const char *sql)
+{
+	for (size_t i = 0; i < DB_CACHE_SLOTS; i++) {
+		struct db_stmt *stmt =
+		    &db->cache[(slot_of(sql) + i) % DB_CACHE_SLOTS];
+
+		if (stmt->sql == NULL || (stmt->sql == sql && !stmt->is_busy))
+			return stmt;
+	}
+	assert(!"more statements than DB_CACHE_SLOTS");
+	return NULL;
+}
+
+struct db_stmt *
+db_prepare(struct db *db, const char *sql)
+{
+	struct db_stmt *stmt = take_slot(db, sql);
+	int rc;
+
+	assert(db->owner == getpid());
+	if (stmt->sql == NULL) {
+		*stmt = (struct db_stmt){ .db = db, .sql = sql };
+		rc = sqlite3_prepare_v3(db->handle, sql, -1,
+		    SQLITE_PREPARE_PERSISTENT, &stmt->handle, NULL);
+		stmt->is_cached = rc == SQLITE_OK;
+		if (rc != SQLITE_OK)
+			stmt->err = fail(db, "prepare", rc, sql);
+	}
+	stmt->is_busy = true;
+	return stmt;
+}
+
+void
+db_release(struct db_stmt **stmt_pointer)
+{
+	struct db_stmt *stmt = *stmt_pointer;
+
+	if (stmt == NULL)
+		return;
+	if (stmt->handle != NULL) {
+		(void)sqlite3_reset(stmt->handle);
+		(void)sqlite3_clear_bindings(stmt->handle);
+	}
+	stmt->is_busy = false;
+	stmt->is_stepped = false;
+	if (stmt->is_cached)
+		stmt->err = OK;
+	*stmt_pointer = NULL;
+}
+
+static void
+bound(struct db_stmt *stmt, int rc)
+{
+	if (rc != SQLITE_OK && stmt->err == OK)
+		stmt->err = fail(stmt->db, "bind", rc, stmt->sql);
+}
+
+void
+db_bind_int64(struct db_stmt *stmt, int index, int64_t value)
+{
+	if (stmt->handle != NULL)
+		bound(stmt, sqlite3_bind_int64(stmt->handle, index, value));
+}
+
+void
+db_bind_bool(struct db_stmt *stmt, int index, bool value)
+{
+	db_bind_int64(stmt, index, value ? 1 : 0);
+}
+
+void
+db_bind_null(struct db_stmt *stmt, int index)
+{
+	if (stmt->handle != NULL)
+		bound(stmt, sqlite3_bind_null(stmt->handle, index));
+}
+
+void
+db_bind_str(struct db_stmt *stmt, int index, struct str value)
+{
+	if (stmt->handle != NULL)
+		bound(stmt,
+		    sqlite3_bind_text64(stmt->handle, index,
+			value.ptr == NULL ? "" : value.ptr, value.len,
+			SQLITE_TRANSIENT, SQLITE_UTF8));
+}
+
+void
+db_bind_text(struct db_stmt *stmt, int index, const char *value)
+{
+	if (value == NULL)
+		db_bind_null(stmt, index);
+	else
+		db_bind_str(stmt, index, str_from(value));
+}
+
+void
+db_bind_blob(struct db_stmt *stmt, int index, const void *bytes, size_t n)
+{
+	if (stmt->handle == NULL)
+		return;
+	if (bytes == NULL)
+		db_bind_null(stmt, index);
+	else
+		bound(stmt,
+		    sqlite3_bind_blob64(stmt->handle, index, bytes, n,
+			SQLITE_TRANSIENT));
+}
+
+void
+db_bind_uuid(struct db_stmt *stmt, int index, const struct uuid *value)
+{
+	db_bind_blob(stmt, index, value == NULL ? NULL : value->bytes,
+	    UUID_BYTES);
+}
+
+enum err
+db_step(struct db_stmt *stmt, bool *ret_row)
+{
+	int rc;
+
+	if (stmt->err != OK)
+		return stmt->err;
+	/* A write outside of a transaction would be half of something. */
+	assert(stmt->db->is_writing || sqlite3_stmt_readonly(stmt->handle));
+	if (!stmt->is_stepped) {
+		stmt->is_stepped = true;
+		stmt->db->statements_run++;
+	}
+	rc = sqlite3_step(stmt->handle);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
+		stmt->err = fail(stmt->db, "step", rc, stmt->sql);
+		return stmt->err;
+	}
+	*ret_row = rc == SQLITE_ROW;
+	return OK;
+}
+
+enum err
+db_run(struct db_stmt *stmt)
+{
+	bool row;
+	enum err err;
+
+	do
+		err = db_step(stmt, &row);
+	while (err == OK && row);
+	return err;
+}
+
+enum err
+db_run_changes(struct db_stmt *stmt, int64_t *ret_changes)
+{
+	const enum err err = db_run(stmt);
+
+	if (err == OK)
+		*ret_changes = sqlite3_changes64(stmt->db->handle);
+	return err;
+}
+
+bool
+db_column_is_null(struct db_stmt *stmt, int column)
+{
+	return sqlite3_column_type(stmt->handle, column) == SQLITE_NULL;
+}
+
+int64_t
+db_column_int64(struct db_stmt *stmt, int column)
+{
+	return sqlite3_column_int64(stmt->handle, column);
+}
+
+bool
+db_column_bool(struct db_stmt *stmt, int column)
+{
+	return db_column_int64(stmt, column) != 0;
+}
+
+struct str
+db_column_str(struct db_stmt *stmt, int column)
+{
+	const unsigned char *text = sqlite3_column_text(stmt->handle, column);
+
+	if (text == NULL)
+		return STR("");
+	return (struct str){ (const char *)text,
+		(size_t)sqlite3_column_bytes(stmt->handle, column) };
+}
+
+struct str
+db_column_blob(struct db_stmt *stmt, int column)
+{
+	const void *bytes = sqlite3_column_blob(stmt->handle, column);
+
+	return (struct str){ bytes,
+		(size_t)sqlite3_column_bytes(stmt->handle, column) };
+}
+
+struct uuid
+db_column_uuid(struct db_stmt *stmt, int column)
+{
+	const struct str bytes = db_column_blob(stmt, column);
+	struct uuid uuid = { { 0 } };
+
+	if (bytes.len == UUID_BYTES)
+		memcpy(uuid.bytes, bytes.ptr, UUID_BYTES);
+	return uuid;
+}
+
+static enum err
+control(struct db *db, const char *sql)
+{
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	int rc;
+
+	if (stmt->err != OK)
+		return stmt->err;
+	rc = sqlite3_step(stmt->handle);
+	return rc == SQLITE_DONE ? OK : fail(db, "transaction", rc, sql);
+}
+
+static void
+abandon(struct db *db)
+{
+	/* After a full disk the engine has rolled back by itself. */
+	if (!sqlite3_get_autocommit(db->handle))
+		(void)control(db, "ROLLBACK");
+}
+
+enum err
+db_transaction(struct db *db, db_work *work, void *arg)
+{
+	enum err err;
+
+	assert(sqlite3_get_autocommit(db->handle));
+	err = control(db, "BEGIN IMMEDIATE");
+	if (err != OK)
+		return err;
+	db->is_writing = true;
+	err = work(db, arg);
+	/* An error that ended the transaction must not be committed over. */
+	assert(err != OK || !sqlite3_get_autocommit(db->handle));
+	if (err == OK)
+		err = control(db, "COMMIT");
+	if (err != OK)
+		abandon(db);
+	db->is_writing = false;
+	assert(sqlite3_get_autocommit(db->handle));
+	return err;
+}
+
+enum err
+db_snapshot(struct db *db, db_work *work, void *arg)
+{
+	enum err err;
+
+	assert(sqlite3_get_autocommit(db->handle));
+	err = control(db, "BEGIN");
+	if (err != OK)
+		return err;
+	err = work(db, arg);
+	abandon(db);
+	return err;
+}
+
+bool
+db_in_transaction(const struct db *db)
+{
+	return db->is_writing;
+}
+
+int64_t
+db_statements_run(const struct db *db)
+{
+	return db->statements_run;
+}
+
+int64_t
+db_waited_us(const struct db *db)
+{
+	return db->waited_us;
+}
+
+enum err
+db_script(struct db *db, const char *sql)
+{
+	const int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? OK : fail(db, "script", rc, NULL);
+}
+
+enum err
+db_version(struct db *db, int64_t *ret_version)
+{
+	CLEANUP(db_release) struct db_stmt *stmt =
+	    db_prepare(db, "PRAGMA user_version");
+	bool row;
+	enum err err;
+
+	err = db_step(stmt, &row);
+	if (err == OK)
+		*ret_version = db_column_int64(stmt, 0);
+	return err;
+}
+
+enum err
+db_set_version(struct db *db, int64_t version)
+{
+	char sql[64];
+
+	/* A pragma takes no parameters; the number is our own. */
+	(void)snprintf(sql, sizeof(sql), "PRAGMA user_version = %lld",
+	    (long long)version);
+	return db_script(db, sql);
+}
+
+/* "REND", in the field of the file's header that tells applications apart. */
+#define DB_APPLICATION_ID "1380273732"
+
+enum err
+db_is_marked(struct db *db, bool *ret_is_marked)
+{
+	CLEANUP(db_release) struct db_stmt *stmt =
+	    db_prepare(db, "PRAGMA application_id");
+	bool row;
+	enum err err;
+
+	err = db_step(stmt, &row);
+	if (err == OK)
+		*ret_is_marked = db_column_int64(stmt, 0) != 0;
+	return err;
+}
+
+enum err
+db_mark(struct db *db)
+{
+	return db_script(db, "PRAGMA application_id = " DB_APPLICATION_ID);
+}
+
+enum err
+db_checkpoint(struct db *db)
+{
+	const int rc = sqlite3_wal_checkpoint_v2(db->handle, NULL,
+	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+	if (rc == SQLITE_BUSY)
+		return ERR_CONFLICT;
+	return rc == SQLITE_OK ? OK : fail(db, "checkpoint", rc, NULL);
+}
+
+int64_t
+db_log_bytes(const struct db *db)
+{
+	struct stat st;
+
+	/* The file is looked at, never opened: closing it would drop locks. */
+	return stat(db->log_path, &st) == 0 ? (int64_t)st.st_size : 0;
+}
+
+enum err
+db_integrity(struct db *db, bool *ret_ok)
+{
+	CLEANUP(db_release) struct db_stmt *check =
+	    db_prepare(db, "PRAGMA integrity_check(1)");
+	CLEANUP(db_release) struct db_stmt *orphans =
+	    db_prepare(db, "PRAGMA foreign_key_check");
+	bool row;
+	enum err err;
+
+	err = db_step(check, &row);
+	if (err != OK)
+		return err;
+	*ret_ok = row && str_equal(db_column_str(check, 0), STR("ok"));
+	err = db_step(orphans, &row);
+	if (err != OK)
+		return err;
+	*ret_ok = *ret_ok && !row;
+	return OK;
+}

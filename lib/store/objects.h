@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_OBJECTS_H
+#define STORE_OBJECTS_H
+
+#include "base/err.h"
+#include "base/uuid.h"
+
+/*
+ * Objects: the bytes of media files on our disk.
+ *
+ * A file's place is made of its bucket and id, never of a name that somebody
+ * chose: STATE_DIR/media/<bucket>/<two hex digits>/<id>.  A file appears whole
+ * or not at all: it is written beside its place, forced to the disk, renamed,
+ * and the directory is forced too.
+ */
+
+#define OBJECT_PATH_BYTES 4096
+
+/* "<bucket>/<aa>/<id>", as the router's internal location wants it. */
+void objects_relative_path(const char *bucket, const struct uuid *id,
+    char path[OBJECT_PATH_BYTES]);
+
+/*
+ * Opens an empty file in which an object grows (for reading and writing),
+ * making directories as needed; what an earlier try left there is dropped.
+ * The caller closes it.  ERR_SERVICE_UNAVAILABLE when it cannot.
+ */
+enum err objects_open_partial(const char *state_dir, const char *bucket,
+    const struct uuid *id, int *ret_fd);
+
+/* Makes the partial file the object. `fd` is the one that was opened. */
+enum err objects_publish(const char *state_dir, const char *bucket,
+    const struct uuid *id, int fd);
+
+/* Removes the object and its partial file; absence is success. */
+enum err objects_remove(const char *state_dir, const char *bucket,
+    const struct uuid *id);
+
+/* The size of a published object, or -1 when it is not there. */
+int64_t objects_size_bytes(const char *state_dir, const char *bucket,
+    const struct uuid *id);
+
+/*
+ * Calls `each` for every published object of a bucket.  Partial files and
+ * whatever is not an object's are passed over.
+ */
+typedef enum err objects_each_file(void *arg, const struct uuid *id);
+enum err objects_each(const char *state_dir, const char *bucket,
+    objects_each_file *each, void *arg);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define V4(a, b, c, d) \
+	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (d))
+
+static bool
+v4_is_public(uint32_t address)
+{
+	static const struct {
+		uint32_t prefix;
+		int bits;
+	} special[] = {
+		{ V4(0, 0, 0, 0), 8 }, /* this host */
+		{ V4(10, 0, 0, 0), 8 }, /* private */
+		{ V4(100, 64, 0, 0), 10 }, /* shared by carriers */
+		{ V4(127, 0, 0, 0), 8 }, /* loopback */
+		{ V4(169, 254, 0, 0), 16 }, /* link-local, cloud metadata */
+		{ V4(172, 16, 0, 0), 12 }, /* private */
+		{ V4(192, 0, 0, 0), 24 }, /* protocol assignments */
+		{ V4(192, 0, 2, 0), 24 }, /* documentation */
+		{ V4(192, 88, 99, 0), 24 }, /* 6to4 relays */
+		{ V4(192, 168, 0, 0), 16 }, /* private */
+		{ V4(198, 18, 0, 0), 15 }, /* benchmarks */
+		{ V4(198, 51, 100, 0), 24 }, /* documentation */
+		{ V4(203, 0, 113, 0), 24 }, /* documentation */
+		{ V4(224, 0, 0, 0), 3 }, /* multicast, reserved */
+	};
+
+	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if ((address ^ special[i].prefix) >> (32 - special[i].bits) ==
+		    0)
+			return false;
+	return true;
+}
+
+/* Only 2000::/3 is public at all; what is taken out of it has <= 32 bits. */
+static bool
+v6_is_public(const uint8_t bytes[16])
+{
+	static const struct {
+		uint32_t prefix;
+		int bits;
+	} special[] = {
+		{ 0x20010000, 23 }, /* protocol assignments, Teredo */
+		{ 0x20010db8, 32 }, /* documentation */
+		{ 0x20020000, 16 }, /* 6to4 */
+		{ 0x3fff0000, 20 }, /* documentation */
+	};
+	const uint32_t head = V4(bytes[0], bytes[1], bytes[2], bytes[3]);
+
+	if (head >> 29 != 1)
+		return false;
+	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if ((head ^ special[i].prefix) >> (32 - special[i].bits) == 0)
+			return false;
+	return true;
+}
+
+bool
+address_is_public(const struct sockaddr *address)
+{
+	switch (address->sa_family) {
+	case AF_INET:
+		return v4_is_public(
+		    ntohl(((const struct sockaddr_in *)(const void *)address)
+			      ->sin_addr.s_addr));
+	case AF_INET6:
+		return v6_is_public(
+		    ((const struct sockaddr_in6 *)(const void *)address)
+			->sin6_addr.s6_addr);
+	default:
+		return false;
+	}
+}

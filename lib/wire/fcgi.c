@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/fcgi.h"
+
+#include <fcgiapp.h>
+#include <limits.h>
+
+struct fcgi {
+	FCGX_Request request;
+};
+
+struct fcgi *
+fcgi_new(void)
+{
+	struct fcgi *fcgi = calloc(1, sizeof(*fcgi));
+
+	if (fcgi == NULL || FCGX_Init() != 0 ||
+	    FCGX_InitRequest(&fcgi->request, 0, FCGI_FAIL_ACCEPT_ON_INTR) != 0)
+		abort();
+	return fcgi;
+}
+
+void
+fcgi_free(struct fcgi *fcgi)
+{
+	FCGX_Free(&fcgi->request, 1);
+	free(fcgi);
+}
+
+bool
+fcgi_accept(struct fcgi *fcgi)
+{
+	return FCGX_Accept_r(&fcgi->request) == 0;
+}
+
+static const char *
+value_of(const char *entry, struct str name)
+{
+	if (strncmp(entry, name.ptr, name.len) != 0 || entry[name.len] != '=')
+		return NULL;
+	return entry + name.len + 1;
+}
+
+struct str
+fcgi_param(const struct fcgi *fcgi, const char *name)
+{
+	const struct str wanted = str_from(name);
+
+	for (char **at = fcgi->request.envp; *at != NULL; at++) {
+		const char *value = value_of(*at, wanted);
+
+		if (value != NULL)
+			return str_from(value);
+	}
+	return STR("");
+}
+
+bool
+fcgi_param_repeats(const struct fcgi *fcgi, const char *name)
+{
+	const struct str wanted = str_from(name);
+	int seen = 0;
+
+	for (char **at = fcgi->request.envp; *at != NULL; at++)
+		seen += value_of(*at, wanted) != NULL;
+	return seen > 1;
+}
+
+bool
+fcgi_read_body(struct fcgi *fcgi, char *into, size_t length)
+{
+	if (length > INT_MAX)
+		return false;
+	/* libfcgi hands over a short body as if it were whole. */
+	if (FCGX_GetStr(into, (int)length, fcgi->request.in) != (int)length ||
+	    FCGX_GetError(fcgi->request.in) != 0)
+		return false;
+	return FCGX_GetChar(fcgi->request.in) == -1;
+}
+
+void
+fcgi_answer(struct fcgi *fcgi, struct str head, struct str body)
+{
+	(void)FCGX_PutStr(head.ptr, (int)head.len, fcgi->request.out);
+	(void)FCGX_PutStr(body.ptr, (int)body.len, fcgi->request.out);
+	FCGX_Finish_r(&fcgi->request);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/http.h"
+
+#include <sodium.h>
+
+static const struct {
+	enum http_method method;
+	const char *name;
+} methods_known[] = {
+	{ HTTP_GET, "GET" },
+	{ HTTP_HEAD, "HEAD" },
+	{ HTTP_POST, "POST" },
+	{ HTTP_PUT, "PUT" },
+	{ HTTP_PATCH, "PATCH" },
+	{ HTTP_DELETE, "DELETE" },
+	{ HTTP_OPTIONS, "OPTIONS" },
+};
+#define METHODS_COUNT (sizeof(methods_known) / sizeof(methods_known[0]))
+
+bool
+http_method_parse(struct str name, enum http_method *ret_method)
+{
+	for (size_t i = 0; i < METHODS_COUNT; i++) {
+		if (str_equal(name, str_from(methods_known[i].name))) {
+			*ret_method = methods_known[i].method;
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+http_methods_format(unsigned methods, struct buf *out)
+{
+	const char *separator = "";
+
+	for (size_t i = 0; i < METHODS_COUNT; i++) {
+		if ((methods & methods_known[i].method) == 0)
+			continue;
+		buf_appendf(out, "%s%s", separator, methods_known[i].name);
+		separator = ", ";
+	}
+}
+
+static bool
+is_alphanumeric(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	    (c >= '0' && c <= '9');
+}
+
+/* RFC 3986, 2.3: what never needs an escape. */
+static bool
+is_unreserved(char c)
+{
+	return is_alphanumeric(c) || c == '-' || c == '.' || c == '_' ||
+	    c == '~';
+}
+
+static bool
+is_control(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+bool
+http_percent_decode(struct arena *arena, struct str text, bool plus_is_space,
+    struct str *ret_decoded)
+{
+	char *decoded = arena_alloc(arena, text.len + 1);
+	size_t length = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+
+		if (c == '%') {
+			unsigned char byte;
+
+			if (text.len - i < 3 ||
+			    sodium_hex2bin(&byte, 1, text.ptr + i + 1, 2, NULL,
+				NULL, NULL) != 0)
+				return false;
+			c = (char)byte;
+			i += 2;
+		} else if (c == '+' && plus_is_space)
+			c = ' ';
+		if (is_control(c))
+			return false;
+		decoded[length++] = c;
+	}
+	if (!str_is_utf8((struct str){ decoded, length }))
+		return false;
+
+	*ret_decoded = (struct str){ decoded, length };
+	return true;
+}
+
+void
+http_percent_encode(struct str s, struct buf *out)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (is_unreserved(s.ptr[i]))
+			buf_append_char(out, s.ptr[i]);
+		else
+			buf_appendf(out, "%%%02X", (unsigned char)s.ptr[i]);
+	}
+}
+
+static bool
+query_find(
+    const struct http_query *query, struct str name, struct str *ret_value)
+{
+	for (size_t i = 0; i < query->count; i++) {
+		if (str_equal(query->field[i].name, name)) {
+			*ret_value = query->field[i].value;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+http_query_parse(
+    struct arena *arena, struct str text, struct http_query *ret_query)
+{
+	struct http_query query = { .count = 0 };
+
+	while (text.len > 0) {
+		struct str pair, rest, name, value, twin;
+
+		(void)str_cut(text, '&', &pair, &rest);
+		text = rest;
+		/* "a=1&&b=2" says nothing twice; browsers skip it too. */
+		if (pair.len == 0)
+			continue;
+		(void)str_cut(pair, '=', &name, &value);
+		if (!http_percent_decode(arena, name, true, &name) ||
+		    !http_percent_decode(arena, value, true, &value) ||
+		    name.len == 0)
+			return false;
+		if (query_find(&query, name, &twin) ||
+		    query.count == HTTP_QUERY_FIELDS_MAX)
+			return false;
+		query.field[query.count].name = name;
+		query.field[query.count].value = value;
+		query.count++;
+	}
+
+	*ret_query = query;
+	return true;
+}
+
+bool
+http_query_get(
+    const struct http_query *query, const char *name, struct str *ret_value)
+{
+	return query_find(query, str_from(name), ret_value);
+}
+
+bool
+http_header_value_ok(struct str value)
+{
+	for (size_t i = 0; i < value.len; i++)
+		if (value.ptr[i] < 0x20 || value.ptr[i] > 0x7e)
+			return false;
+	return true;
+}
+
+bool
+http_token_ok(struct str value, size_t max)
+{
+	return value.len > 0 && value.len <= max &&
+	    http_header_value_ok(value) &&
+	    memchr(value.ptr, ' ', value.len) == NULL;
+}
+
+bool
+http_bearer(struct str authorization, struct str *ret_token)
+{
+	struct str scheme, token;
+	size_t length = 0;
+
+	if (!str_cut(str_trim(authorization), ' ', &scheme, &token) ||
+	    !str_equal_nocase(scheme, STR("Bearer")))
+		return false;
+	token = str_trim(token);
+	/* b64token: letters of either base64, then padding. */
+	while (length < token.len &&
+	    (is_unreserved(token.ptr[length]) || token.ptr[length] == '+' ||
+		token.ptr[length] == '/'))
+		length++;
+	if (length == 0)
+		return false;
+	while (length < token.len && token.ptr[length] == '=')
+		length++;
+	if (length != token.len)
+		return false;
+
+	*ret_token = token;
+	return true;
+}
+
+bool
+http_content_type_is(struct str content_type, struct str wanted)
+{
+	struct str media_type, parameters;
+
+	(void)str_cut(content_type, ';', &media_type, &parameters);
+	return str_equal_nocase(str_trim(media_type), wanted);
+}
+
+static struct str
+skip(struct str s, size_t n)
+{
+	return (struct str){ s.ptr + n, s.len - n };
+}
+
+static struct str
+skip_weakness(struct str etag)
+{
+	return str_starts_with(etag, STR("W/")) ? skip(etag, 2) : etag;
+}
+
+bool
+http_etag_matches(struct str if_none_match, struct str etag)
+{
+	struct str list = str_trim(if_none_match);
+
+	if (str_equal(list, STR("*")))
+		return true;
+	etag = skip_weakness(etag);
+	/* A tag may hold commas, so the quotes lead through the list. */
+	for (;;) {
+		const char *close;
+		struct str tag;
+
+		while (list.len > 0 && memchr(" \t,", list.ptr[0], 3) != NULL)
+			list = skip(list, 1);
+		list = skip_weakness(list);
+		if (list.len < 2 || list.ptr[0] != '"')
+			return false;
+		close = memchr(list.ptr + 1, '"', list.len - 1);
+		if (close == NULL)
+			return false;
+		tag = (struct str){ list.ptr, (size_t)(close - list.ptr) + 1 };
+		if (str_equal(tag, etag))
+			return true;
+		list = skip(list, tag.len);
+	}
+}
