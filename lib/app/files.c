@@ -3,14 +3,18 @@
 #include "base/cleanup.h"
 #include "store/objects.h"
 
+#include <assert.h>
+
 void
 app_send_media(struct response *res, const struct media *media)
 {
 	char path[OBJECT_PATH_BYTES];
+	int n;
 
 	objects_relative_path(media->bucket, &media->id, path);
-	(void)snprintf(res->accel_path, sizeof(res->accel_path), "/_media/%s",
+	n = snprintf(res->accel_path, sizeof(res->accel_path), "/_media/%s",
 	    path);
+	assert(n < (int)sizeof(res->accel_path));
 	res->content_type = media->content_type;
 	res->cache_control = "private, max-age=3600";
 }

@@ -325,10 +325,15 @@ export class Instance {
 		}, 2000) ?? [];
 	}
 
+	/** nginx's line on a request, which it writes after the answer. */
+	async accessLogOf(requestId) {
+		return await until(() => this.accessLog()
+		    .find((line) => line.request_id === requestId), 2000);
+	}
+
 	accessLog() {
 		return fs.readFileSync(this.file("log", "access.log"), "utf8")
-		    .split("\n").filter((line) => line !== "")
-		    .map((line) => JSON.parse(line));
+		    .split("\n").slice(0, -1).map((line) => JSON.parse(line));
 	}
 }
 
