@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker.h"
 
+#include "app/results.h"
 #include "base/clock.h"
 #include "base/log.h"
 

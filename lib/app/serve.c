@@ -35,6 +35,9 @@
  */
 #define QUEUE_WAIT_MAX_MS INT64_C(10000)
 
+/* Supervisors restart at once; one that cannot start must not spin. */
+#define RESTART_DELAY_S 1
+
 /* What a crash leaves on the disk must not hold keys. */
 static void
 keep_secrets_inside(void)
@@ -350,6 +353,7 @@ app_serve(const struct endpoint *endpoint, int argc, char **argv)
 	buf_init(&problem, 8192);
 	if (!start(&app, &problem)) {
 		log_line(LOG_ERROR, "start", "problem", problem.ptr);
+		(void)sleep(RESTART_DELAY_S);
 		return 1;
 	}
 	if (migrate_check(app.db) != OK) {
@@ -358,6 +362,7 @@ app_serve(const struct endpoint *endpoint, int argc, char **argv)
 		    version > (int64_t)migrations_count ?
 			"the database is newer than this program" :
 			"the database is older: run `rendio migrate`");
+		(void)sleep(RESTART_DELAY_S);
 		return 1;
 	}
 	loop(&app);

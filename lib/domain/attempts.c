@@ -2,66 +2,10 @@
 #include "domain/attempts.h"
 #include "domain/credits.h"
 #include "domain/events.h"
+#include "domain/leases.h"
 #include "domain/media.h"
 
 #include <assert.h>
-
-/* What both questions for due work select; the attempt is the latest one. */
-#define WORK_COLUMNS                                                         \
-	"SELECT j.id, j.state, j.deadline_at_ms, a.id, a.state, j.user_id,"  \
-	" j.company, m.endpoint, m.image_field, m.duration_format,"          \
-	" j.prompt, j.image_object_id, j.duration_s, j.resolution,"          \
-	" j.aspect_ratio, j.has_audio, a.seed, a.calls_count,"               \
-	" a.request_id, a.status_url, a.result_url, a.cancel_url,"           \
-	" a.video_url, a.sent_at_ms FROM jobs j"                             \
-	" JOIN models m ON m.id = j.model_id"                                \
-	" JOIN attempts a ON a.job_id = j.id AND a.number ="                 \
-	"  (SELECT MAX(number) FROM attempts WHERE job_id = j.id)"
-
-struct row {
-	enum job_state job_state;
-	bool is_sending;
-	int64_t deadline_at_ms;
-};
-
-static void
-copy(struct db_stmt *stmt, int column, char *into, size_t size)
-{
-	if (!str_copy(db_column_str(stmt, column), into, size))
-		into[0] = '\0';
-}
-
-static void
-read_work(struct db_stmt *stmt, struct attempt_work *w, struct row *row)
-{
-	*row = (struct row){
-		.job_state = job_state_parse(db_column_str(stmt, 1)),
-		.deadline_at_ms = db_column_int64(stmt, 2),
-		.is_sending = str_equal(db_column_str(stmt, 4), STR("sending")),
-	};
-	w->job_id = db_column_uuid(stmt, 0);
-	w->id = db_column_uuid(stmt, 3);
-	w->user_id = db_column_uuid(stmt, 5);
-	copy(stmt, 6, w->company, sizeof(w->company));
-	copy(stmt, 7, w->endpoint, sizeof(w->endpoint));
-	copy(stmt, 8, w->image_field, sizeof(w->image_field));
-	copy(stmt, 9, w->duration_format, sizeof(w->duration_format));
-	copy(stmt, 10, w->prompt, sizeof(w->prompt));
-	w->has_image = !db_column_is_null(stmt, 11);
-	w->image_object_id = db_column_uuid(stmt, 11);
-	w->duration_s = db_column_int64(stmt, 12);
-	copy(stmt, 13, w->resolution, sizeof(w->resolution));
-	copy(stmt, 14, w->aspect_ratio, sizeof(w->aspect_ratio));
-	w->has_audio = db_column_bool(stmt, 15);
-	w->seed = db_column_int64(stmt, 16);
-	w->calls_count = db_column_int64(stmt, 17);
-	copy(stmt, 18, w->handle.request_id, sizeof(w->handle.request_id));
-	copy(stmt, 19, w->handle.status_url, sizeof(w->handle.status_url));
-	copy(stmt, 20, w->handle.result_url, sizeof(w->handle.result_url));
-	copy(stmt, 21, w->handle.cancel_url, sizeof(w->handle.cancel_url));
-	copy(stmt, 22, w->video_url, sizeof(w->video_url));
-	w->sent_at_ms = db_column_int64(stmt, 23);
-}
 
 /* The job an attempt belongs to, if the attempt is in one of these states. */
 static enum err
@@ -80,18 +24,6 @@ job_of(struct db *db, const struct uuid *id, const char *state,
 	if (err == OK && *ret_found)
 		*ret_job_id = db_column_uuid(stmt, 0);
 	return err;
-}
-
-static enum err
-set_due(struct db *db, const struct uuid *job_id, int64_t due_at_ms)
-{
-	static const char sql[] = "UPDATE jobs SET due_at_ms = ?2"
-				  " WHERE id = ?1 AND due_at_ms IS NOT NULL";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-
-	db_bind_uuid(stmt, 1, job_id);
-	db_bind_int64(stmt, 2, due_at_ms);
-	return db_run(stmt);
 }
 
 /*
@@ -133,312 +65,6 @@ set_job(struct db *db, const struct uuid *job_id, enum job_state state,
 	if (err != OK || changes == 0 || !is_news)
 		return err;
 	return events_append(db, EVENT_JOB, &user_id, job_id, now_ms);
-}
-
-static enum err
-end_attempt(struct db *db, const struct uuid *id, const char *state,
-    const char *error_code, int64_t now_ms)
-{
-	static const char sql[] =
-	    "UPDATE attempts SET state = ?2, error_code = ?3, ended_at_ms = ?4"
-	    " WHERE id = ?1";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-
-	db_bind_uuid(stmt, 1, id);
-	db_bind_text(stmt, 2, state);
-	db_bind_text(stmt, 3, error_code);
-	db_bind_int64(stmt, 4, now_ms);
-	return db_run(stmt);
-}
-
-struct lease {
-	const struct attempt_policy *policies;
-	size_t policies_count;
-	int64_t now_ms;
-	struct attempt_work *works;
-	size_t max;
-	size_t count;
-	size_t ended;
-};
-
-/* Nobody can wait for it any longer: give the credits back. */
-static enum err
-end_late(struct db *db, const struct attempt_work *w, const struct row *row,
-    int64_t now_ms)
-{
-	const bool was_sent = row->job_state != JOB_QUEUED &&
-	    row->job_state != JOB_STORING;
-	enum err err;
-
-	err = end_attempt(db, &w->id, was_sent ? "lost" : "failed", "timeout",
-	    now_ms);
-	if (err != OK)
-		return err;
-	return jobs_give_up(db, &w->job_id, was_sent ? JOB_LOST : JOB_FAILED,
-	    "timeout", now_ms);
-}
-
-static enum err
-mark_unknown(struct db *db, const struct uuid *id)
-{
-	static const char sql[] =
-	    "UPDATE attempts SET state = 'unknown', calls_count = 0"
-	    " WHERE id = ?1 AND state = 'sending'";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-
-	db_bind_uuid(stmt, 1, id);
-	return db_run(stmt);
-}
-
-static enum err
-lease_open(struct db *db, struct lease *l)
-{
-	static const char sql[] = WORK_COLUMNS
-	    " WHERE j.due_at_ms <= ?1"
-	    " AND j.state IN ('submitting', 'waiting', 'running', 'storing')"
-	    " ORDER BY j.due_at_ms LIMIT ?2";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	size_t first = l->count;
-	struct row *rows;
-	bool found;
-	enum err err = OK;
-
-	rows = calloc(l->max + 1, sizeof(*rows));
-	if (rows == NULL)
-		abort();
-	db_bind_int64(stmt, 1, l->now_ms);
-	db_bind_int64(stmt, 2, (int64_t)(l->max - l->count));
-	/* All rows are read before any is changed. */
-	while ((err = db_step(stmt, &found)) == OK && found) {
-		read_work(stmt, &l->works[l->count], &rows[l->count]);
-		l->count++;
-	}
-	for (size_t i = first; err == OK && i < l->count;) {
-		struct attempt_work *w = &l->works[i];
-
-		if (l->now_ms > rows[i].deadline_at_ms) {
-			err = end_late(db, w, &rows[i], l->now_ms);
-			l->ended++;
-			l->count--;
-			*w = l->works[l->count];
-			rows[i] = rows[l->count];
-			continue;
-		}
-		if (rows[i].job_state == JOB_STORING)
-			w->action = ATTEMPT_FETCH;
-		else if (rows[i].job_state == JOB_SUBMITTING)
-			w->action = ATTEMPT_FIND;
-		else
-			w->action = ATTEMPT_POLL;
-		if (rows[i].is_sending)
-			err = mark_unknown(db, &w->id);
-		if (err == OK)
-			err = set_due(db, &w->job_id,
-			    l->now_ms + ATTEMPT_LEASE_MS);
-		i++;
-	}
-	free(rows);
-	return err;
-}
-
-static enum err
-count_in_flight(struct db *db, const char *provider, int64_t *ret_count)
-{
-	static const char sql[] =
-	    "SELECT COUNT(*) FROM attempts WHERE provider = ?1"
-	    " AND state IN ('sending', 'unknown', 'accepted')";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	bool found;
-	enum err err;
-
-	db_bind_text(stmt, 1, provider);
-	err = db_step(stmt, &found);
-	if (err == OK)
-		*ret_count = db_column_int64(stmt, 0);
-	return err;
-}
-
-/* From here on the submission counts as made, whatever becomes of it. */
-static enum err
-mark_sending(struct db *db, const struct attempt_work *w,
-    const struct attempt_policy *policy, int64_t now_ms)
-{
-	static const char attempt_sql[] =
-	    "UPDATE attempts SET state = 'sending', provider = ?2,"
-	    " sent_at_ms = ?3 WHERE id = ?1 AND state = 'new'";
-	static const char job_sql[] =
-	    "UPDATE jobs SET state = 'submitting', due_at_ms = ?2,"
-	    " deadline_at_ms = ?3 WHERE id = ?1 AND state = 'queued'";
-	CLEANUP(db_release) struct db_stmt *attempt =
-	    db_prepare(db, attempt_sql);
-	CLEANUP(db_release) struct db_stmt *job = db_prepare(db, job_sql);
-	enum err err;
-
-	db_bind_uuid(attempt, 1, &w->id);
-	db_bind_text(attempt, 2, policy->provider);
-	db_bind_int64(attempt, 3, now_ms);
-	err = db_run(attempt);
-	if (err != OK)
-		return err;
-	db_bind_uuid(job, 1, &w->job_id);
-	db_bind_int64(job, 2, now_ms + ATTEMPT_LEASE_MS);
-	db_bind_int64(job, 3, now_ms + policy->life_ms);
-	return db_run(job);
-}
-
-static enum err
-lease_queued(struct db *db, struct lease *l,
-    const struct attempt_policy *policy)
-{
-	static const char sql[] = WORK_COLUMNS
-	    " WHERE j.company = ?1 AND j.due_at_ms <= ?2"
-	    " AND j.state = 'queued' ORDER BY j.due_at_ms LIMIT ?3";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	const size_t first = l->count;
-	int64_t in_flight, room;
-	bool found;
-	enum err err;
-
-	err = count_in_flight(db, policy->provider, &in_flight);
-	if (err != OK)
-		return err;
-	room = policy->slots - in_flight;
-	if (room > (int64_t)(l->max - l->count))
-		room = (int64_t)(l->max - l->count);
-	if (room <= 0)
-		return OK;
-	db_bind_text(stmt, 1, policy->company);
-	db_bind_int64(stmt, 2, l->now_ms);
-	db_bind_int64(stmt, 3, room);
-	while ((err = db_step(stmt, &found)) == OK && found) {
-		struct row row;
-
-		read_work(stmt, &l->works[l->count], &row);
-		/* The deadline rides along; see below. */
-		l->works[l->count].sent_at_ms = row.deadline_at_ms;
-		l->count++;
-	}
-	for (size_t i = first; err == OK && i < l->count;) {
-		struct attempt_work *w = &l->works[i];
-		const struct row row = { .job_state = JOB_QUEUED };
-
-		if (l->now_ms > w->sent_at_ms) {
-			err = end_late(db, w, &row, l->now_ms);
-			l->ended++;
-			*w = l->works[--l->count];
-			continue;
-		}
-		w->action = ATTEMPT_SUBMIT;
-		w->sent_at_ms = l->now_ms;
-		err = mark_sending(db, w, policy, l->now_ms);
-		i++;
-	}
-	return err;
-}
-
-static enum err
-lease(struct db *db, void *arg)
-{
-	struct lease *l = arg;
-	enum err err;
-
-	l->count = 0;
-	l->ended = 0;
-	err = lease_open(db, l);
-	for (size_t i = 0; err == OK && i < l->policies_count; i++)
-		err = lease_queued(db, l, &l->policies[i]);
-	return err;
-}
-
-static enum err
-is_queued_due(struct db *db, const struct attempt_policy *policy,
-    int64_t now_ms, bool *ret_due)
-{
-	static const char sql[] =
-	    "SELECT 1 FROM jobs WHERE company = ?1 AND due_at_ms <= ?2"
-	    " AND state = 'queued' LIMIT 1";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	int64_t in_flight;
-	enum err err;
-
-	db_bind_text(stmt, 1, policy->company);
-	db_bind_int64(stmt, 2, now_ms);
-	err = db_step(stmt, ret_due);
-	if (err != OK || !*ret_due)
-		return err;
-	err = count_in_flight(db, policy->provider, &in_flight);
-	if (err == OK)
-		*ret_due = in_flight < policy->slots;
-	return err;
-}
-
-/* A look without a lock: most of the time there is nothing to do. */
-static enum err
-is_anything_due(struct db *db, const struct lease *l, bool *ret_due)
-{
-	static const char sql[] =
-	    "SELECT 1 FROM jobs WHERE due_at_ms <= ?1"
-	    " AND state IN ('submitting', 'waiting', 'running', 'storing')"
-	    " LIMIT 1";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	enum err err;
-
-	db_bind_int64(stmt, 1, l->now_ms);
-	err = db_step(stmt, ret_due);
-	for (size_t i = 0; err == OK && !*ret_due && i < l->policies_count; i++)
-		err = is_queued_due(db, &l->policies[i], l->now_ms, ret_due);
-	return err;
-}
-
-enum err
-attempts_lease(struct db *db, const struct attempt_policy *policies,
-    size_t policies_count, int64_t now_ms, struct attempt_work *works,
-    size_t max, size_t *ret_count, size_t *ret_ended)
-{
-	struct lease l = {
-		.policies = policies,
-		.policies_count = policies_count,
-		.now_ms = now_ms,
-		.works = works,
-		.max = max,
-	};
-	bool is_due;
-	enum err err;
-
-	err = is_anything_due(db, &l, &is_due);
-	if (err == OK && is_due)
-		err = db_transaction(db, lease, &l);
-	if (err != OK)
-		return err;
-	*ret_count = l.count;
-	*ret_ended = l.ended;
-	return OK;
-}
-
-struct renewal {
-	const struct uuid *job_ids;
-	size_t count;
-	int64_t due_at_ms;
-};
-
-static enum err
-renew(struct db *db, void *arg)
-{
-	const struct renewal *r = arg;
-	enum err err = OK;
-
-	for (size_t i = 0; err == OK && i < r->count; i++)
-		err = set_due(db, &r->job_ids[i], r->due_at_ms);
-	return err;
-}
-
-enum err
-attempts_renew(struct db *db, const struct uuid *job_ids, size_t count,
-    int64_t now_ms)
-{
-	struct renewal r = { job_ids, count, now_ms + ATTEMPT_LEASE_MS };
-
-	return db_transaction(db, renew, &r);
 }
 
 /* What was learnt of an attempt; one of the functions below knows what. */
@@ -543,10 +169,10 @@ unknown(struct db *db, void *arg)
 	err = job_of(db, n->id, "sending", "sending", &job_id, &found);
 	if (err != OK || !found)
 		return err;
-	err = mark_unknown(db, n->id);
+	err = leases_mark_unknown(db, n->id);
 	if (err != OK)
 		return err;
-	return set_due(db, &job_id, n->due_at_ms);
+	return leases_set_due(db, &job_id, n->due_at_ms);
 }
 
 enum err
@@ -690,7 +316,8 @@ static enum err
 failed(struct db *db, void *arg)
 {
 	static const char sql[] =
-	    "SELECT job_id FROM attempts WHERE id = ?1 AND state IN"
+	    "SELECT a.job_id FROM attempts a JOIN jobs j ON j.id = a.job_id"
+	    " AND j.due_at_ms IS NOT NULL WHERE a.id = ?1 AND a.state IN"
 	    " ('sending', 'unknown', 'accepted', 'succeeded')";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	const struct news *n = arg;
@@ -706,7 +333,7 @@ failed(struct db *db, void *arg)
 	err = jobs_give_up(db, &job_id, JOB_FAILED, n->text, n->now_ms);
 	if (err != OK)
 		return err;
-	return end_attempt(db, n->id, "failed", n->text, n->now_ms);
+	return leases_end_attempt(db, n->id, "failed", n->text, n->now_ms);
 }
 
 enum err

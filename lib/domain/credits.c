@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/credits.h"
 #include "domain/events.h"
+#include "domain/ledger.h"
 
 #include <assert.h>
-#include <sodium.h>
 
 /*
  * More lots than a hold can touch: a user collects a lot a purchase, and the
@@ -11,29 +11,9 @@
  */
 #define CREDITS_LOTS_MAX 256
 
-#define HASH_BYTES crypto_hash_sha256_BYTES
-
 /* Later than any date: lots that do not expire burn after those that do. */
 #define BURN_RANK_FREE INT64_C(9000000000000000)
 #define BURN_RANK_BOUGHT INT64_C(9100000000000000)
-
-/* The head of a user's ledger. */
-struct head {
-	int64_t balance;
-	int64_t number;
-	uint8_t hash[HASH_BYTES];
-	size_t hash_len;	/* 0 before the first entry */
-};
-
-struct entry {
-	const char *kind;
-	int64_t amount;
-	int64_t change;
-	const struct uuid *job_id;
-	const struct uuid *lot_id;
-	const char *reason;
-	int64_t now_ms;
-};
 
 struct taking {
 	struct uuid lot_id;
@@ -58,143 +38,6 @@ credits_balance(struct db *db, const struct uuid *user_id, int64_t *ret_balance)
 
 	*ret_balance = db_column_int64(stmt, 0);
 	return OK;
-}
-
-static enum err
-read_head(struct db *db, const struct uuid *user_id, struct head *head)
-{
-	static const char sql[] =
-	    "SELECT credits_remaining, ledger_number, ledger_hash"
-	    " FROM users WHERE id = ?1";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	struct str hash;
-	bool found;
-	enum err err;
-
-	db_bind_uuid(stmt, 1, user_id);
-	err = db_step(stmt, &found);
-	if (err != OK)
-		return err;
-	if (!found)
-		return ERR_USER_NOT_FOUND;
-	head->balance = db_column_int64(stmt, 0);
-	head->number = db_column_int64(stmt, 1);
-	hash = db_column_blob(stmt, 2);
-	assert(hash.len <= HASH_BYTES);
-	head->hash_len = hash.len;
-	if (hash.len > 0)
-		memcpy(head->hash, hash.ptr, hash.len);
-	return OK;
-}
-
-static void
-hash_field(crypto_hash_sha256_state *state, const void *bytes, size_t n)
-{
-	uint8_t length[8];
-
-	/* A length in front of each field: no two entries hash the same. */
-	for (size_t i = 0; i < sizeof(length); i++)
-		length[i] = (uint8_t)((uint64_t)n >> (56 - 8 * i));
-	(void)crypto_hash_sha256_update(state, length, sizeof(length));
-	if (n > 0)
-		(void)crypto_hash_sha256_update(state, bytes, n);
-}
-
-static void
-hash_number(crypto_hash_sha256_state *state, int64_t value)
-{
-	uint8_t bytes[8];
-
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		bytes[i] = (uint8_t)((uint64_t)value >> (56 - 8 * i));
-	hash_field(state, bytes, sizeof(bytes));
-}
-
-static void
-hash_entry(const struct uuid *user_id, const struct head *before,
-    const struct entry *entry, uint8_t hash[HASH_BYTES])
-{
-	crypto_hash_sha256_state state;
-
-	(void)crypto_hash_sha256_init(&state);
-	hash_field(&state, before->hash, before->hash_len);
-	hash_field(&state, user_id->bytes, UUID_BYTES);
-	hash_number(&state, before->number + 1);
-	hash_field(&state, entry->kind, strlen(entry->kind));
-	hash_number(&state, entry->amount);
-	hash_number(&state, entry->change);
-	hash_number(&state, before->balance + entry->change);
-	hash_field(&state, entry->job_id, entry->job_id ? UUID_BYTES : 0);
-	hash_field(&state, entry->lot_id, entry->lot_id ? UUID_BYTES : 0);
-	hash_field(&state, entry->reason, strlen(entry->reason));
-	hash_number(&state, entry->now_ms);
-	(void)crypto_hash_sha256_final(&state, hash);
-}
-
-static enum err
-insert_entry(struct db *db, const struct uuid *user_id,
-    const struct head *before, const struct entry *entry,
-    const uint8_t hash[HASH_BYTES])
-{
-	static const char sql[] =
-	    "INSERT INTO ledger_entries (user_id, number, kind,"
-	    " amount_credits, change, balance_after, job_id, lot_id, reason,"
-	    " previous_hash, hash, created_at_ms)"
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-
-	db_bind_uuid(stmt, 1, user_id);
-	db_bind_int64(stmt, 2, before->number + 1);
-	db_bind_text(stmt, 3, entry->kind);
-	db_bind_int64(stmt, 4, entry->amount);
-	db_bind_int64(stmt, 5, entry->change);
-	db_bind_int64(stmt, 6, before->balance + entry->change);
-	db_bind_uuid(stmt, 7, entry->job_id);
-	db_bind_uuid(stmt, 8, entry->lot_id);
-	db_bind_text(stmt, 9, entry->reason);
-	db_bind_blob(stmt, 10, before->hash, before->hash_len);
-	db_bind_blob(stmt, 11, hash, HASH_BYTES);
-	db_bind_int64(stmt, 12, entry->now_ms);
-	return db_run(stmt);
-}
-
-/* Appends the entry and moves the user's caches along; *head is updated. */
-static enum err
-append(struct db *db, const struct uuid *user_id, struct head *head,
-    const struct entry *entry)
-{
-	static const char sql[] =
-	    "UPDATE users SET credits_remaining = ?2, ledger_number = ?3,"
-	    " ledger_hash = ?4, credits_total = credits_total + ?5,"
-	    " updated_at_ms = ?6 WHERE id = ?1";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	const bool is_income = strcmp(entry->kind, "grant") == 0 ||
-	    strcmp(entry->kind, "purchase") == 0 ||
-	    (strcmp(entry->kind, "adjustment") == 0 && entry->change > 0);
-	uint8_t hash[HASH_BYTES];
-	enum err err;
-
-	assert(db_in_transaction(db));
-	assert(entry->amount > 0);
-	assert(head->balance + entry->change >= 0);
-	if (head->balance + entry->change > CREDITS_BALANCE_MAX)
-		return ERR_CONFLICT;
-	hash_entry(user_id, head, entry, hash);
-	err = insert_entry(db, user_id, head, entry, hash);
-	if (err != OK)
-		return err;
-	head->balance += entry->change;
-	head->number++;
-	head->hash_len = HASH_BYTES;
-	memcpy(head->hash, hash, HASH_BYTES);
-
-	db_bind_uuid(stmt, 1, user_id);
-	db_bind_int64(stmt, 2, head->balance);
-	db_bind_int64(stmt, 3, head->number);
-	db_bind_blob(stmt, 4, head->hash, HASH_BYTES);
-	db_bind_int64(stmt, 5, is_income ? entry->change : 0);
-	db_bind_int64(stmt, 6, entry->now_ms);
-	return db_run(stmt);
 }
 
 static enum err
@@ -297,7 +140,7 @@ credits_grant(struct db *db, const struct uuid *user_id, int64_t amount_credits,
 	    "SELECT 1 FROM ledger_entries"
 	    " WHERE user_id = ?1 AND kind = 'grant'";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	struct head head;
+	struct ledger_head head;
 	struct uuid lot_id;
 	bool found;
 	enum err err;
@@ -310,14 +153,14 @@ credits_grant(struct db *db, const struct uuid *user_id, int64_t amount_credits,
 		return err;
 	if (found)
 		return ERR_CONFLICT;
-	err = read_head(db, user_id, &head);
+	err = ledger_read_head(db, user_id, &head);
 	if (err != OK)
 		return err;
 	err = add_lot(db, user_id, "free", amount_credits, now_ms, &lot_id);
 	if (err != OK)
 		return err;
-	err = append(db, user_id, &head,
-	    &(struct entry){ .kind = "grant",
+	err = ledger_append(db, user_id, &head,
+	    &(struct ledger_move){ .kind = "grant",
 		.amount = amount_credits,
 		.change = amount_credits,
 		.lot_id = &lot_id,
@@ -358,14 +201,14 @@ credits_adjust(struct db *db, const struct uuid *user_id,
     int64_t amount_credits, const char *reason, int64_t now_ms,
     int64_t *ret_balance)
 {
-	struct head head;
+	struct ledger_head head;
 	struct uuid lot_id;
 	enum err err;
 
 	assert(amount_credits != 0);
 	assert(amount_credits <= CREDITS_AMOUNT_MAX);
 	assert(amount_credits >= -CREDITS_AMOUNT_MAX);
-	err = read_head(db, user_id, &head);
+	err = ledger_read_head(db, user_id, &head);
 	if (err != OK)
 		return err;
 	if (head.balance + amount_credits < 0)
@@ -377,8 +220,8 @@ credits_adjust(struct db *db, const struct uuid *user_id,
 		err = take(db, user_id, -amount_credits, now_ms, NULL);
 	if (err != OK)
 		return err;
-	err = append(db, user_id, &head,
-	    &(struct entry){ .kind = "adjustment",
+	err = ledger_append(db, user_id, &head,
+	    &(struct ledger_move){ .kind = "adjustment",
 		.amount = amount_credits < 0 ? -amount_credits :
 					       amount_credits,
 		.change = amount_credits,
@@ -397,12 +240,12 @@ credits_hold(struct db *db, const struct uuid *user_id,
     const struct uuid *job_id, int64_t amount_credits, int64_t now_ms,
     int64_t *ret_balance)
 {
-	struct head head;
+	struct ledger_head head;
 	enum err err;
 
 	assert(amount_credits > 0);
 	assert(amount_credits <= CREDITS_AMOUNT_MAX);
-	err = read_head(db, user_id, &head);
+	err = ledger_read_head(db, user_id, &head);
 	if (err != OK)
 		return err;
 	*ret_balance = head.balance;
@@ -411,8 +254,8 @@ credits_hold(struct db *db, const struct uuid *user_id,
 	err = take(db, user_id, amount_credits, now_ms, job_id);
 	if (err != OK)
 		return err;
-	err = append(db, user_id, &head,
-	    &(struct entry){ .kind = "hold",
+	err = ledger_append(db, user_id, &head,
+	    &(struct ledger_move){ .kind = "hold",
 		.amount = amount_credits,
 		.change = -amount_credits,
 		.job_id = job_id,
@@ -449,18 +292,18 @@ enum err
 credits_capture(struct db *db, const struct uuid *user_id,
     const struct uuid *job_id, int64_t now_ms)
 {
-	struct head head;
+	struct ledger_head head;
 	int64_t amount;
 	enum err err;
 
 	err = held_amount(db, job_id, &amount);
 	if (err != OK)
 		return err;
-	err = read_head(db, user_id, &head);
+	err = ledger_read_head(db, user_id, &head);
 	if (err != OK)
 		return err;
-	return append(db, user_id, &head,
-	    &(struct entry){ .kind = "capture",
+	return ledger_append(db, user_id, &head,
+	    &(struct ledger_move){ .kind = "capture",
 		.amount = amount,
 		.change = 0,
 		.job_id = job_id,
@@ -486,21 +329,21 @@ enum err
 credits_release(struct db *db, const struct uuid *user_id,
     const struct uuid *job_id, const char *reason, int64_t now_ms)
 {
-	struct head head;
+	struct ledger_head head;
 	int64_t amount;
 	enum err err;
 
 	err = held_amount(db, job_id, &amount);
 	if (err != OK)
 		return err;
-	err = read_head(db, user_id, &head);
+	err = ledger_read_head(db, user_id, &head);
 	if (err != OK)
 		return err;
 	err = give_back(db, job_id);
 	if (err != OK)
 		return err;
-	return append(db, user_id, &head,
-	    &(struct entry){ .kind = "release",
+	return ledger_append(db, user_id, &head,
+	    &(struct ledger_move){ .kind = "release",
 		.amount = amount,
 		.change = amount,
 		.job_id = job_id,
@@ -523,7 +366,7 @@ expire_one(struct db *db, void *arg)
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	struct expiry *expiry = arg;
 	struct uuid lot_id, user_id;
-	struct head head;
+	struct ledger_head head;
 	int64_t left;
 	bool found;
 	enum err err;
@@ -538,12 +381,12 @@ expire_one(struct db *db, void *arg)
 	lot_id = db_column_uuid(stmt, 0);
 	user_id = db_column_uuid(stmt, 1);
 	left = db_column_int64(stmt, 2);
-	err = read_head(db, &user_id, &head);
+	err = ledger_read_head(db, &user_id, &head);
 	if (err == OK)
 		err = move_lot(db, &lot_id, -left);
 	if (err == OK)
-		err = append(db, &user_id, &head,
-		    &(struct entry){ .kind = "adjustment",
+		err = ledger_append(db, &user_id, &head,
+		    &(struct ledger_move){ .kind = "adjustment",
 			.amount = left,
 			.change = -left,
 			.lot_id = &lot_id,
@@ -654,72 +497,20 @@ lots_sum(struct db *db, const struct uuid *user_id, int64_t *ret_sum)
 	return err;
 }
 
-static const char *
-check_entry(struct db_stmt *stmt, const struct uuid *user_id, struct head *walk)
-{
-	const struct uuid job_id = db_column_uuid(stmt, 5);
-	const struct uuid lot_id = db_column_uuid(stmt, 6);
-	char kind[20], reason[256];
-	uint8_t hash[HASH_BYTES];
-	struct entry entry = {
-		.amount = db_column_int64(stmt, 2),
-		.change = db_column_int64(stmt, 3),
-		.job_id = db_column_is_null(stmt, 5) ? NULL : &job_id,
-		.lot_id = db_column_is_null(stmt, 6) ? NULL : &lot_id,
-		.kind = kind,
-		.reason = reason,
-		.now_ms = db_column_int64(stmt, 10),
-	};
-
-	if (!str_copy(db_column_str(stmt, 1), kind, sizeof(kind)) ||
-	    !str_copy(db_column_str(stmt, 7), reason, sizeof(reason)))
-		return "an entry's text was changed";
-	if (db_column_int64(stmt, 0) != walk->number + 1)
-		return "an entry is missing";
-	if (!str_equal(db_column_blob(stmt, 8),
-		(struct str){ (const char *)walk->hash, walk->hash_len }))
-		return "the hash chain is broken";
-	hash_entry(user_id, walk, &entry, hash);
-	if (!str_equal(db_column_blob(stmt, 9),
-		(struct str){ (const char *)hash, HASH_BYTES }))
-		return "an entry was changed";
-	walk->balance += entry.change;
-	walk->number++;
-	walk->hash_len = HASH_BYTES;
-	memcpy(walk->hash, hash, HASH_BYTES);
-	if (db_column_int64(stmt, 4) != walk->balance)
-		return "a balance_after is not the sum so far";
-	return NULL;
-}
-
 enum err
 credits_verify(struct db *db, const struct uuid *user_id, bool *ret_ok,
     const char **ret_problem)
 {
-	static const char sql[] =
-	    "SELECT number, kind, amount_credits, change, balance_after,"
-	    " job_id, lot_id, reason, previous_hash, hash, created_at_ms"
-	    " FROM ledger_entries WHERE user_id = ?1 ORDER BY number";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	struct head head, walk = { 0 };
-	const char *problem = NULL;
+	struct ledger_head head, walk;
+	const char *problem;
 	int64_t lots = 0;
-	bool found;
 	enum err err;
 
-	err = read_head(db, user_id, &head);
-	if (err != OK)
-		return err;
-	db_bind_uuid(stmt, 1, user_id);
-	for (;;) {
-		err = db_step(stmt, &found);
-		if (err != OK)
-			return err;
-		if (!found || problem != NULL)
-			break;
-		problem = check_entry(stmt, user_id, &walk);
-	}
-	err = lots_sum(db, user_id, &lots);
+	err = ledger_read_head(db, user_id, &head);
+	if (err == OK)
+		err = ledger_walk(db, user_id, &walk, &problem);
+	if (err == OK)
+		err = lots_sum(db, user_id, &lots);
 	if (err != OK)
 		return err;
 	if (problem == NULL && walk.balance != head.balance)

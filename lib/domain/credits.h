@@ -30,6 +30,9 @@
 /* The largest balance; the schema says so too. */
 #define CREDITS_BALANCE_MAX INT64_C(1000000000)
 
+/* A reason is at most this long: a word of ours or an operator's sentence. */
+#define CREDITS_REASON_BYTES_MAX ((size_t)255)
+
 /* Reads the balance; needs no transaction. Errors: ERR_USER_NOT_FOUND. */
 enum err credits_balance(struct db *db, const struct uuid *user_id,
     int64_t *ret_balance);

@@ -35,7 +35,6 @@ struct db_stmt {
 	enum err err;
 	bool is_busy;
 	bool is_stepped;
-	bool is_cached;
 };
 
 struct db {
@@ -53,7 +52,11 @@ struct db {
 const char *
 db_engine(void)
 {
-	return "SQLite " SQLITE_VERSION;
+	static char name[32];
+
+	/* The one that runs, which the header need not be of. */
+	(void)snprintf(name, sizeof(name), "SQLite %s", sqlite3_libversion());
+	return name;
 }
 
 static enum err
@@ -108,13 +111,26 @@ wait_for_others(void *arg, int times)
 	return 1;
 }
 
+/* Pragmas that only look. */
+static bool
+is_harmless(const char *pragma, const char *argument)
+{
+	if (argument == NULL)
+		return strcmp(pragma, "user_version") == 0 ||
+		    strcmp(pragma, "application_id") == 0 ||
+		    strcmp(pragma, "foreign_key_check") == 0;
+	return strcmp(pragma, "integrity_check") == 0;
+}
+
 /* What a read-only connection may do; anything else is refused at prepare. */
 static int
 allow_reads_only(void *arg, int action, const char *a, const char *b,
     const char *c, const char *d)
 {
-	(void)arg, (void)a, (void)b, (void)c, (void)d;
+	(void)arg, (void)c, (void)d;
 	switch (action) {
+	case SQLITE_PRAGMA:
+		return is_harmless(a, b) ? SQLITE_OK : SQLITE_DENY;
 	case SQLITE_READ:
 	case SQLITE_SELECT:
 	case SQLITE_FUNCTION:
@@ -241,11 +257,11 @@ db_prepare(struct db *db, const char *sql)
 	int rc;
 
 	assert(db->owner == getpid());
-	if (stmt->sql == NULL) {
+	/* What could not be prepared once (a full disk, say) is tried again. */
+	if (stmt->handle == NULL) {
 		*stmt = (struct db_stmt){ .db = db, .sql = sql };
 		rc = sqlite3_prepare_v3(db->handle, sql, -1,
 		    SQLITE_PREPARE_PERSISTENT, &stmt->handle, NULL);
-		stmt->is_cached = rc == SQLITE_OK;
 		if (rc != SQLITE_OK)
 			stmt->err = fail(db, "prepare", rc, sql);
 	}
@@ -266,8 +282,7 @@ db_release(struct db_stmt **stmt_pointer)
 	}
 	stmt->is_busy = false;
 	stmt->is_stepped = false;
-	if (stmt->is_cached)
-		stmt->err = OK;
+	stmt->err = OK;
 	*stmt_pointer = NULL;
 }
 

@@ -59,6 +59,17 @@ sync_directory(const char *directory)
 	return fd >= 0 && fsync(fd) == 0;
 }
 
+/* A new directory outlives a power cut only when its parent was forced. */
+static bool
+make_directory(const char *directory)
+{
+	char parent[OBJECT_PATH_BYTES];
+
+	if (mkdir(directory, 0750) != 0)
+		return errno == EEXIST;
+	return directory_of(directory, parent) && sync_directory(parent);
+}
+
 enum err
 objects_open_partial(const char *state_dir, const char *bucket,
     const struct uuid *id, int *ret_fd)
@@ -69,7 +80,7 @@ objects_open_partial(const char *state_dir, const char *bucket,
 	if (!full_path(state_dir, bucket, id, partial_suffix, path) ||
 	    !directory_of(path, directory))
 		return ERR_INTERNAL;
-	if (mkdir(directory, 0750) != 0 && errno != EEXIST)
+	if (!make_directory(directory))
 		return fail("mkdir");
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
 	    0640);

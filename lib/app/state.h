@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef APP_STATE_H
+#define APP_STATE_H
+
+#include "app/keys.h"
+#include "base/config.h"
+
+/*
+ * The state of an installation: its configuration, its keys and its database,
+ * for programs that are not endpoints.  What they may know of the store below
+ * the domain is here.
+ *
+ * Where a function returns false, `problem` says why in one line for people.
+ */
+
+struct db;
+
+struct state {
+	struct config config;
+	struct keys keys;
+	struct db *db;
+};
+
+/* STATE_READ gives a connection that refuses to write. */
+enum state_access { STATE_READ, STATE_WRITE };
+
+/*
+ * Makes what is missing of an installation: directories, keys, the database
+ * with its newest schema.  What is there stays as it is, modes included.
+ */
+bool state_init(struct buf *problem);
+
+/*
+ * Loads everything.  A database whose schema is not exactly what this program
+ * knows is refused.  state_close() gives back what was loaded, also after a
+ * failure.
+ */
+bool state_open(struct state *state, enum state_access access,
+    struct buf *problem);
+void state_close(struct state *state);
+
+/* Brings the database to the newest schema; refuses a newer one. */
+bool state_migrate(int64_t *ret_from, int64_t *ret_to, struct buf *problem);
+
+/*
+ * Empties the database's log if it holds more than log_bytes.  Only the
+ * worker calls this: it is the one checkpointer.
+ */
+void state_checkpoint_if(struct state *state, int64_t log_bytes);
+
+/* What can be said about a database without trusting it. */
+struct state_database {
+	const char *engine;
+	bool engine_has_reset_race;	/* see `rendio doctor` */
+	bool is_open;			/* else nothing below is known */
+	int64_t version;
+	int64_t newest_version;		/* that this program knows */
+	bool is_whole;
+	int64_t log_bytes;
+};
+
+void state_examine(const char *state_dir, struct state_database *ret_database);
+
+#endif
