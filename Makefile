@@ -98,6 +98,12 @@ bench: deps-bench
 	@$(MAKE) -s -j$(JOBS) all bench-programs
 	@tests/bench/run $(BUILD)
 
+.PHONY: bench-programs
+bench-programs: $(BUILD)/tests/bench/constant $(BUILD)/tests/bench/raw-sqlite
+
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBRARY)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 # Installs what is missing and says nothing when nothing is.
 deps-run:
 	@tools/install-deps build run

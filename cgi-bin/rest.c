@@ -124,8 +124,7 @@ static const struct rest_column theme_columns[] = {
 static const struct source {
 	struct rest_table table;
 	enum err (*read)(struct db *db, struct rows *rows);
-	void (*write)(struct json_writer *w, const void *row,
-	    unsigned members);
+	void (*write)(struct json_writer *w, const void *row, unsigned members);
 } sources[] = {
 	{ { "models", model_columns,
 	      sizeof(model_columns) / sizeof(model_columns[0]) },
@@ -148,8 +147,8 @@ static enum err
 refuse(const struct app *app, const struct request *req, struct response *res,
     enum rest_verdict verdict, struct str bad)
 {
-	const int echo = bad.len < ECHO_BYTES_MAX ? (int)bad.len :
-						    ECHO_BYTES_MAX;
+	const int echo =
+	    bad.len < ECHO_BYTES_MAX ? (int)bad.len : ECHO_BYTES_MAX;
 	char text[ECHO_BYTES_MAX + 64];
 
 	switch (verdict) {
@@ -247,6 +246,8 @@ main(int argc, char **argv)
 		.methods = HTTP_GET | HTTP_HEAD,
 		.auth = AUTH_OPTIONAL,
 		.dialect = DIALECT_REST,
+		/* Who tries to write is told so, not that it was too much. */
+		.body_bytes_max = APP_JSON_BYTES_MAX,
 		.is_read_only = true,
 		.handle = rest,
 	};

@@ -23,17 +23,22 @@ void
 app_attach(struct response *res, struct str name)
 {
 	CLEANUP(buf_free) struct buf encoded;
-	int n = 0;
+	CLEANUP(buf_free) struct buf value;
 
-	/* Escaped, no byte of a name can leave the place where it stands. */
+	buf_init(&value, sizeof(res->disposition) - 1);
 	buf_init(&encoded, sizeof(res->disposition));
+	buf_append(&value, STR("attachment"));
+	/* Escaped, no byte of a name can leave the place where it stands. */
 	http_percent_encode(name, &encoded);
-	if (name.len > 0 && !encoded.failed)
-		n = snprintf(res->disposition, sizeof(res->disposition),
-		    encoded.len == name.len ? "attachment; filename=\"%s\"" :
-					      "attachment; filename*=UTF-8''%s",
-		    encoded.ptr);
-	if (n == 0 || n >= (int)sizeof(res->disposition))
-		(void)snprintf(res->disposition, sizeof(res->disposition),
-		    "attachment");
+	/* Not every client knows the second form. */
+	if (name.len > 0 && encoded.len == name.len)
+		buf_appendf(&value, "; filename=\"%s\"", encoded.ptr);
+	else if (name.len > 0)
+		buf_appendf(&value, "; filename*=UTF-8''%s", encoded.ptr);
+	if (encoded.failed || value.failed) {
+		buf_clear(&value);
+		buf_append(&value, STR("attachment"));
+	}
+	(void)str_copy(buf_str(&value), res->disposition,
+	    sizeof(res->disposition));
 }

@@ -124,23 +124,18 @@ state_migrate(int64_t *ret_from, int64_t *ret_to, struct buf *problem)
 static bool
 check_schema(struct db *db, struct buf *problem)
 {
-	int64_t version = 0;
+	int64_t version;
 
-	switch (migrate_check(db)) {
-	case OK:
+	if (migrate_check(db) == OK)
 		return true;
-	case ERR_CONFLICT:
-		(void)db_version(db, &version);
-		buf_appendf(problem, "%s",
-		    version > (int64_t)migrations_count ?
-			"the database is newer than this program" :
-			"the database is older than this program "
-			"(run `rendio migrate`)");
-		return false;
-	default:
+	if (db_version(db, &version) != OK)
 		buf_appendf(problem, "the database cannot be read");
-		return false;
-	}
+	else if (version > (int64_t)migrations_count)
+		buf_appendf(problem, "the database is newer than this program");
+	else
+		buf_appendf(problem, "the database is older than this program "
+				     "(run `rendio migrate`)");
+	return false;
 }
 
 bool

@@ -309,44 +309,54 @@ struct field {
 	const char *name;
 	enum field_kind kind;
 	const char *sql;
+	size_t text_bytes;	/* with its NUL: what a reader has room for */
 };
 
 static const struct field model_fields[] = {
-	{ "name", FIELD_TEXT, "UPDATE models SET name = ?2 WHERE id = ?1" },
+	{ "name", FIELD_TEXT, "UPDATE models SET name = ?2 WHERE id = ?1",
+	    CATALOG_TEXT_BYTES },
 	{ "description", FIELD_TEXT,
-	    "UPDATE models SET description = ?2 WHERE id = ?1" },
+	    "UPDATE models SET description = ?2 WHERE id = ?1",
+	    CATALOG_LONG_TEXT_BYTES },
 	{ "thumbnail_url", FIELD_TEXT,
-	    "UPDATE models SET thumbnail_url = ?2 WHERE id = ?1" },
+	    "UPDATE models SET thumbnail_url = ?2 WHERE id = ?1",
+	    CATALOG_LONG_TEXT_BYTES },
 	{ "is_featured", FIELD_BOOL,
-	    "UPDATE models SET is_featured = ?2 WHERE id = ?1" },
+	    "UPDATE models SET is_featured = ?2 WHERE id = ?1", 0 },
 	{ "cost_per_generation", FIELD_CREDITS,
-	    "UPDATE models SET cost_per_generation = ?2 WHERE id = ?1" },
+	    "UPDATE models SET cost_per_generation = ?2 WHERE id = ?1", 0 },
 	{ "state", FIELD_STATE,
 	    "UPDATE models SET state = ?2,"
 	    " is_active = CASE WHEN ?2 = 'available' THEN is_active ELSE 0 END"
-	    " WHERE id = ?1" },
+	    " WHERE id = ?1", 0 },
 	{ "is_active", FIELD_BOOL,
-	    "UPDATE models SET is_active = ?2 WHERE id = ?1" },
+	    "UPDATE models SET is_active = ?2 WHERE id = ?1", 0 },
 };
 
 static const struct field theme_fields[] = {
-	{ "name", FIELD_TEXT, "UPDATE themes SET name = ?2 WHERE id = ?1" },
+	{ "name", FIELD_TEXT, "UPDATE themes SET name = ?2 WHERE id = ?1",
+	    CATALOG_TEXT_BYTES },
 	{ "description", FIELD_TEXT,
-	    "UPDATE themes SET description = ?2 WHERE id = ?1" },
+	    "UPDATE themes SET description = ?2 WHERE id = ?1",
+	    CATALOG_LONG_TEXT_BYTES },
 	{ "thumbnail_url", FIELD_TEXT,
-	    "UPDATE themes SET thumbnail_url = ?2 WHERE id = ?1" },
+	    "UPDATE themes SET thumbnail_url = ?2 WHERE id = ?1",
+	    CATALOG_LONG_TEXT_BYTES },
 	{ "prompt", FIELD_TEXT,
-	    "UPDATE themes SET prompt = ?2 WHERE id = ?1" },
+	    "UPDATE themes SET prompt = ?2 WHERE id = ?1",
+	    CATALOG_LONG_TEXT_BYTES },
 	{ "is_featured", FIELD_BOOL,
-	    "UPDATE themes SET is_featured = ?2 WHERE id = ?1" },
+	    "UPDATE themes SET is_featured = ?2 WHERE id = ?1", 0 },
 	{ "is_available", FIELD_BOOL,
-	    "UPDATE themes SET is_available = ?2 WHERE id = ?1" },
+	    "UPDATE themes SET is_available = ?2 WHERE id = ?1", 0 },
 	{ "default_duration_s", FIELD_DURATION,
-	    "UPDATE themes SET default_duration_s = ?2 WHERE id = ?1" },
+	    "UPDATE themes SET default_duration_s = ?2 WHERE id = ?1", 0 },
 	{ "default_resolution", FIELD_TEXT,
-	    "UPDATE themes SET default_resolution = ?2 WHERE id = ?1" },
+	    "UPDATE themes SET default_resolution = ?2 WHERE id = ?1",
+	    CATALOG_VALUE_BYTES },
 	{ "default_aspect_ratio", FIELD_TEXT,
-	    "UPDATE themes SET default_aspect_ratio = ?2 WHERE id = ?1" },
+	    "UPDATE themes SET default_aspect_ratio = ?2 WHERE id = ?1",
+	    CATALOG_VALUE_BYTES },
 };
 
 struct change {
@@ -364,7 +374,8 @@ bind_value(struct db_stmt *stmt, const struct change *change)
 
 	switch (change->field->kind) {
 	case FIELD_TEXT:
-		if (change->value.len >= CATALOG_LONG_TEXT_BYTES)
+		if (change->value.len >= change->field->text_bytes ||
+		    !str_is_utf8(change->value))
 			return false;
 		if (change->value.len == 0)
 			db_bind_null(stmt, 2);
@@ -383,6 +394,10 @@ bind_value(struct db_stmt *stmt, const struct change *change)
 			return false;
 		break;
 	case FIELD_DURATION:
+		if (change->value.len == 0) {
+			db_bind_null(stmt, 2);
+			return true;
+		}
 		if (!str_to_int64(change->value, 1, 60, &number))
 			return false;
 		break;

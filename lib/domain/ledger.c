@@ -124,6 +124,7 @@ ledger_append(struct db *db, const struct uuid *user_id,
 
 	assert(db_in_transaction(db));
 	assert(entry->amount > 0);
+	assert(strlen(entry->reason) <= CREDITS_REASON_BYTES_MAX);
 	assert(head->balance + entry->change >= 0);
 	if (head->balance + entry->change > CREDITS_BALANCE_MAX)
 		return ERR_CONFLICT;
@@ -151,7 +152,7 @@ check_entry(
 {
 	const struct uuid job_id = db_column_uuid(stmt, 5);
 	const struct uuid lot_id = db_column_uuid(stmt, 6);
-	char kind[20], reason[256];
+	char kind[20], reason[CREDITS_REASON_BYTES_MAX + 1];
 	uint8_t hash[LEDGER_HASH_BYTES];
 	struct ledger_move entry = {
 		.amount = db_column_int64(stmt, 2),

@@ -29,7 +29,7 @@ struct ledger_move {
 	int64_t change;		/* of the balance */
 	const struct uuid *job_id;
 	const struct uuid *lot_id;
-	const char *reason;	/* up to 255 bytes */
+	const char *reason;	/* up to CREDITS_REASON_BYTES_MAX */
 	int64_t now_ms;
 };
 

@@ -161,9 +161,10 @@ parse_filter(const struct rest_table *table, struct str name, struct str value,
 static enum rest_verdict
 parse_count(struct str value, int64_t *count, struct str *ret_bad)
 {
+	if (str_to_int64(value, 0, INT64_MAX, count))
+		return REST_OK;
 	*ret_bad = value;
-	return str_to_int64(value, 0, INT64_MAX, count) ? REST_OK :
-							  REST_UNREADABLE;
+	return REST_UNREADABLE;
 }
 
 enum rest_verdict
@@ -189,8 +190,8 @@ rest_parse(const struct rest_table *table, const struct http_query *parameters,
 		else if (str_equal(name, STR("offset")))
 			verdict = parse_count(value, &query.offset, ret_bad);
 		else
-			verdict = parse_filter(table, name, value, &query,
-			    ret_bad);
+			verdict =
+			    parse_filter(table, name, value, &query, ret_bad);
 		if (verdict != REST_OK)
 			return verdict;
 	}
@@ -229,8 +230,8 @@ rest_matches(const struct rest_query *query, const void *row)
 			    str_equal(str_from(value), query->filter[i].text);
 			break;
 		case REST_BOOL:
-			is_equal = *(const bool *)value ==
-			    query->filter[i].flag;
+			is_equal =
+			    *(const bool *)value == query->filter[i].flag;
 			break;
 		case REST_INT64:
 		case REST_JSON:
@@ -271,8 +272,8 @@ compare_rows(const struct rest_query *query, const void *a, const void *b)
 		int n;
 
 		if (is_null(a, column) != is_null(b, column))
-			return is_null(a, column) == order->nulls_first ? -1 :
-									  1;
+			return is_null(b, column) == order->nulls_first ? 1 :
+									  -1;
 		n = compare_values(column->type, value_of(a, column),
 		    value_of(b, column));
 		if (n != 0)

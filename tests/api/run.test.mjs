@@ -7,12 +7,12 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { test } from "node:test";
-import { build, isAlive, root, start, until } from "./support/instance.mjs";
+import { build, isAlive, plainEnv, root, start, until } from "./support/instance.mjs";
 
 /** Runs sandbox-run to its end: { code, output }. */
 async function runToEnd(env) {
 	const child = spawn(path.join(root, "deploy/sandbox-run"), [build], {
-		cwd: root, env: { ...process.env, ...env },
+		cwd: root, env: { ...plainEnv(), ...env },
 		stdio: ["ignore", "pipe", "pipe"],
 	});
 	let output = "";

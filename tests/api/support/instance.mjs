@@ -41,6 +41,12 @@ export async function until(probe, ms = 5000) {
 	}
 }
 
+/** The environment without what the tester has set for himself. */
+export function plainEnv() {
+	return Object.fromEntries(Object.entries(process.env)
+	    .filter(([name]) => !name.startsWith("RENDIO_")));
+}
+
 /** Below the ports that the kernel gives to outgoing connections. */
 async function freePort() {
 	for (;;) {
@@ -83,11 +89,8 @@ export class Instance {
 		this.port = port;
 		this.stateDir = stateDir;
 		this.url = `https://127.0.0.1:${port}`;
-		// What the tester has set must not leak into the tested.
-		const own = Object.entries(process.env)
-		    .filter(([name]) => !name.startsWith("RENDIO_"));
 		this.env = {
-			...Object.fromEntries(own),
+			...plainEnv(),
 			RENDIO_PORT: String(port),
 			RENDIO_STATE_DIR: stateDir,
 			RENDIO_CRON_INTERVAL_S: "1",
@@ -120,6 +123,7 @@ export class Instance {
 		    this.output.includes("Rendio is running"), START_MS_MAX);
 		if (!ready || this.how !== undefined) {
 			this.child.kill("SIGTERM");
+			await this.ended;
 			throw new Error(`no start: ${this.output}`);
 		}
 		this.ca = fs.readFileSync(this.file("tls", "cert.pem"));
@@ -350,6 +354,12 @@ export async function start({ env = {}, stateDir, prepare } = {}) {
 	// A test that dies must not leave a server behind.
 	instance.onExit = () => instance.child?.kill("SIGTERM");
 	process.once("exit", instance.onExit);
-	await instance.run();
+	try {
+		await instance.run();
+	} catch (error) {
+		if (stateDir === undefined)
+			fs.rmSync(dir, { recursive: true, force: true });
+		throw error;
+	}
 	return instance;
 }

@@ -15,8 +15,15 @@ struct boat {
 	int64_t length_mm;
 };
 
-enum { ID = 1, NAME = 2, HARBOUR = 4, AFLOAT = 8, LENGTH = 16, PLAN = 32,
-	ALL = 63 };
+enum {
+	ID = 1,
+	NAME = 2,
+	HARBOUR = 4,
+	AFLOAT = 8,
+	LENGTH = 16,
+	PLAN = 32,
+	ALL = 63
+};
 
 static const struct rest_column columns[] = {
 	{ "id", REST_UUID, offsetof(struct boat, id), ID },
@@ -158,10 +165,10 @@ rows_are_found_by_equality(void **state)
 	assert_string_equal(found("name=eq.Ad"), "");
 	assert_string_equal(found("is_afloat=eq.true"), "AB");
 	assert_string_equal(found("is_afloat=eq.FALSE"), "C");
-	assert_string_equal(
-	    found("id=eq.02000000-0000-0000-0000-000000000000"), "B");
-	assert_string_equal(
-	    found("id=eq.AA000000-0000-0000-0000-000000000000"), "");
+	assert_string_equal(found("id=eq.02000000-0000-0000-0000-000000000000"),
+	    "B");
+	assert_string_equal(found("id=eq.AA000000-0000-0000-0000-000000000000"),
+	    "");
 	assert_string_equal(found("harbour=eq.Bergen"), "AC");
 	assert_string_equal(found("harbour=eq.Bergen&is_afloat=eq.true"), "A");
 	assert_string_equal(found("name=eq.eq.Ada"), "");
@@ -214,8 +221,9 @@ rows_are_ordered_by_each_type(void **state)
 	assert_string_equal(sorted("order=id.desc"), "CBA");
 	assert_string_equal(sorted("order=is_afloat.asc,id.asc"), "CAB");
 	assert_string_equal(sorted("order=length_mm.desc,name.asc"), "BAC");
-	assert_string_equal(
-	    sorted("order=is_afloat.desc,length_mm.desc,name.asc"), "BAC");
+	assert_string_equal(sorted(
+				"order=is_afloat.desc,length_mm.desc,name.asc"),
+	    "BAC");
 }
 
 static void

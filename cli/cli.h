@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "app/state.h"
+#include "base/err.h"
+#include "wire/json.h"
+
+/*
+ * build/rendio, the operator's tool: one command a file, and main.c with the
+ * table of all of them.  A command returns its exit status: 0 for success, 1
+ * for a negative finding or a failure, 2 for wrong use.
+ */
+
+enum { CLI_OK = 0, CLI_NEGATIVE = 1, CLI_USAGE = 2 };
+
+/* What the caller wrote behind the command's words, options taken apart. */
+struct args {
+	int count;
+	char **arg;
+	bool is_json;
+	const char *reason;	/* NULL = not given */
+	const char *ttl_s;	/* NULL = not given */
+};
+
+/* Options a command takes. */
+enum { OPTION_JSON = 1 << 0, OPTION_REASON = 1 << 1, OPTION_TTL = 1 << 2 };
+
+int init_command(const struct args *args);
+int migrate_command(const struct args *args);
+int audit_command(const struct args *args);
+int doctor_command(const struct args *args);
+int user_show_command(const struct args *args);
+int user_grant_command(const struct args *args);
+int user_ban_command(const struct args *args);
+int user_unban_command(const struct args *args);
+int model_list_command(const struct args *args);
+int model_set_command(const struct args *args);
+int theme_list_command(const struct args *args);
+int theme_set_command(const struct args *args);
+int token_command(const struct args *args);
+int sandbox_device_command(const struct args *args);
+
+/* Says what went wrong, and gives the status to end with. */
+int cli_fail(const char *problem);
+int cli_fail_err(enum err err);
+/* The same for wrong use; `what` was not good. */
+int cli_misuse(const char *what, const char *value);
+
+/*
+ * Opens the state; ends the process with a message when it cannot.  The
+ * caller closes it.
+ */
+void cli_open(struct state *state, enum state_access access);
+
+/* Prints what was written into `out`, a line, and frees it. */
+int cli_print(struct buf *out);
+
+/* Notes on standard error that an operator did this; user_id may be NULL. */
+void cli_log_action(const char *action, const struct uuid *id);
+
+/* The largest output, far above the largest catalogue or audit. */
+#define CLI_OUTPUT_BYTES_MAX ((size_t)16 * 1024 * 1024)
+
+#endif

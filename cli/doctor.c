@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rendio doctor -- looks at an installation and says, for all that is wrong,
+ * how to put it right.
+ */
+
+#include "cli.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/asn1.h>
+#include <openssl/bio.h>
+#include <stdarg.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/*
+ * What we use of <openssl/x509.h> and <openssl/pem.h>, which cannot be
+ * included: see wire/evp.h.
+ */
+X509 *PEM_read_bio_X509(BIO *bio, X509 **certificate,
+    int (*password)(char *text, int size, int is_writing, void *arg),
+    void *arg);
+const ASN1_TIME *X509_get0_notAfter(const X509 *certificate);
+void X509_free(X509 *certificate);
+
+/* A certificate that ends sooner is about to be forgotten. */
+#define CERTIFICATE_DAYS_MIN 14
+
+/* 2026-01-01: before this program existed. */
+#define CLOCK_MS_MIN INT64_C(1767225600000)
+
+/* Some hundred videos; SQLite and nginx need room, too. */
+#define DISK_FREE_BYTES_MIN ((uint64_t)512 * 1024 * 1024)
+
+/* The worker empties it at a fraction of this. */
+#define LOG_BYTES_MAX ((int64_t)64 * 1024 * 1024)
+
+#define DOCTOR_PATH_BYTES_MAX 4096
+
+enum level { GREEN, YELLOW, RED };
+
+struct doctor {
+	const char *state_dir;
+	struct buf out;
+	struct json_writer json;
+	bool is_json;
+	bool has_color;
+	bool has_red;
+};
+
+/* One line: what was looked at, how it is, and the fix if it is not well. */
+static void note(struct doctor *d, enum level level, const char *what,
+    const char *fix, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+static void
+note(struct doctor *d, enum level level, const char *what, const char *fix,
+    const char *format, ...)
+{
+	static const char *const names[] = { "ok", "warning", "error" };
+	static const char *const colors[] = { "\033[32m", "\033[33m",
+		"\033[31m" };
+	char text[DOCTOR_PATH_BYTES_MAX + 256];
+	va_list list;
+
+	va_start(list, format);
+	(void)vsnprintf(text, sizeof(text), format, list);
+	va_end(list);
+	d->has_red = d->has_red || level == RED;
+	if (d->is_json) {
+		json_begin_object(&d->json, NULL);
+		json_text(&d->json, "check", what);
+		json_text(&d->json, "level", names[level]);
+		json_text(&d->json, "text", text);
+		json_text(&d->json, "fix", level == GREEN ? NULL : fix);
+		json_end_object(&d->json);
+		return;
+	}
+	(void)printf("%s%-8s%s %-14s %s\n", d->has_color ? colors[level] : "",
+	    names[level], d->has_color ? "\033[0m" : "", what, text);
+	if (level != GREEN)
+		(void)printf("%24sfix: %s\n", "", fix);
+}
+
+static bool
+path_in(const struct doctor *d, const char *name,
+    char path[DOCTOR_PATH_BYTES_MAX])
+{
+	return snprintf(path, DOCTOR_PATH_BYTES_MAX, "%s/%s", d->state_dir,
+		   name) < DOCTOR_PATH_BYTES_MAX;
+}
+
+static void
+cleanup_dir(DIR **dir)
+{
+	if (*dir != NULL)
+		(void)closedir(*dir);
+}
+
+/* Is anything in the directory of keys open to others? */
+static bool
+is_open_to_others(const char *directory)
+{
+	CLEANUP(cleanup_dir) DIR *dir = opendir(directory);
+	struct dirent *entry;
+	struct stat st;
+
+	if (dir == NULL || fstat(dirfd(dir), &st) != 0 ||
+	    (st.st_mode & 077) != 0)
+		return true;
+	while ((entry = readdir(dir)) != NULL)
+		if (fstatat(dirfd(dir), entry->d_name, &st,
+			AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) && (st.st_mode & 077) != 0)
+			return true;
+	return false;
+}
+
+static void
+check_keys(struct doctor *d, const struct config *config)
+{
+	char path[DOCTOR_PATH_BYTES_MAX];
+	struct keys keys;
+	struct buf problem;
+
+	buf_init(&problem, 8192);
+	if (!keys_load(d->state_dir, config_text(config, CONFIG_ANON_KEY),
+		&keys, &problem))
+		note(d, RED, "keys", "rendio init", "%s", problem.ptr);
+	else if (!path_in(d, "keys", path) || is_open_to_others(path))
+		note(d, RED, "keys", "chmod 700 the directory and 600 its files",
+		    "others can read %s", path);
+	else
+		note(d, GREEN, "keys", "", "present, for us alone");
+	keys_wipe(&keys);
+	buf_free(&problem);
+}
+
+static bool
+days_left(const char *path, int *ret_days)
+{
+	BIO *file = BIO_new_file(path, "r");
+	X509 *certificate = NULL;
+	int days, seconds;
+	bool ok;
+
+	if (file != NULL)
+		certificate = PEM_read_bio_X509(file, NULL, NULL, NULL);
+	BIO_free_all(file);
+	ok = certificate != NULL &&
+	    ASN1_TIME_diff(&days, &seconds, NULL,
+		X509_get0_notAfter(certificate)) == 1;
+	X509_free(certificate);
+	if (ok)
+		*ret_days = seconds < 0 ? days - 1 : days;
+	return ok;
+}
+
+static void
+check_certificate(struct doctor *d)
+{
+	static const char fix[] =
+	    "`make run` makes one for 127.0.0.1; else put a certificate chain"
+	    " into tls/cert.pem and its key into tls/key.pem";
+	char path[DOCTOR_PATH_BYTES_MAX];
+	int days;
+
+	if (!path_in(d, "tls/cert.pem", path) || !days_left(path, &days))
+		note(d, RED, "certificate", fix, "no certificate in %s", path);
+	else if (days < CERTIFICATE_DAYS_MIN)
+		note(d, RED, "certificate", fix, "%s ends in %d days", path,
+		    days);
+	else
+		note(d, GREEN, "certificate", "", "good for %d days", days);
+}
+
+static void
+check_clock(struct doctor *d)
+{
+	const int64_t now_ms = clock_now_ms();
+	char text[CLOCK_TEXT_BYTES];
+
+	clock_format(now_ms < 0 ? 0 : now_ms, text);
+	note(d, now_ms < CLOCK_MS_MIN ? RED : GREEN, "clock",
+	    "set the clock: tokens and Apple's signatures depend on it", "%s",
+	    text);
+}
+
+static void
+check_disk(struct doctor *d)
+{
+	static const char fix[] = "make room, or move the state directory";
+	struct statvfs vfs;
+	uint64_t free_bytes;
+
+	if (statvfs(d->state_dir, &vfs) != 0) {
+		note(d, RED, "disk", "rendio init", "%s: %s", d->state_dir,
+		    strerror(errno));
+		return;
+	}
+	free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+	note(d, free_bytes < DISK_FREE_BYTES_MIN ? RED : GREEN, "disk", fix,
+	    "%llu MiB free", (unsigned long long)(free_bytes >> 20));
+}
+
+static void
+check_database(struct doctor *d)
+{
+	struct state_database db;
+
+	state_examine(d->state_dir, &db);
+	if (db.engine_has_reset_race)
+		note(d, YELLOW, "engine",
+		    "`make SQLITE=DIR` links the amalgamation in DIR, 3.51.3"
+		    " or newer",
+		    "%s can corrupt a file when two processes checkpoint and"
+		    " write at one moment (the WAL-reset race); here only the"
+		    " worker checkpoints, which avoids it, so let no other"
+		    " program open the database",
+		    db.engine);
+	else
+		note(d, GREEN, "engine", "", "%s", db.engine);
+	if (!db.is_open) {
+		note(d, RED, "database", "rendio init",
+		    "it cannot be opened in %s", d->state_dir);
+		return;
+	}
+	note(d, db.version == db.newest_version ? GREEN : RED, "schema",
+	    db.version < db.newest_version ?
+		"rendio migrate" :
+		"install the release that made it, or restore a backup",
+	    "version %lld, this program knows %lld", (long long)db.version,
+	    (long long)db.newest_version);
+	note(d, db.is_whole ? GREEN : RED, "database",
+	    "stop everything and restore the last backup",
+	    db.is_whole ? "whole" : "damaged");
+	note(d, db.log_bytes < LOG_BYTES_MAX ? GREEN : RED, "database log",
+	    "see that the worker runs: it empties the log",
+	    "%lld MiB wait to be folded into the database",
+	    (long long)(db.log_bytes >> 20));
+}
+
+/* Does somebody answer there? Leaves errno. */
+static bool
+answers(int type, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	CLEANUP(cleanup_fd)
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	errno = ENAMETOOLONG;
+	return fd >= 0 &&
+	    str_copy(str_from(path), address.sun_path,
+		sizeof(address.sun_path)) &&
+	    connect(fd, (const struct sockaddr *)&address, sizeof(address)) ==
+	    0;
+}
+
+static void
+check_worker(struct doctor *d)
+{
+	char path[DOCTOR_PATH_BYTES_MAX];
+
+	if (!path_in(d, "run/worker.sock", path) || !answers(SOCK_DGRAM, path))
+		note(d, RED, "worker",
+		    "start `make run`, or see that cron starts rendio-worker"
+		    " every minute",
+		    "run/worker.sock: %s", strerror(errno));
+	else
+		note(d, GREEN, "worker", "", "listens");
+}
+
+static void
+check_endpoints(struct doctor *d)
+{
+	static const char fix[] =
+	    "start `make run`, or the endpoint's service, and read its log";
+	char path[DOCTOR_PATH_BYTES_MAX], file[DOCTOR_PATH_BYTES_MAX + 256];
+	CLEANUP(cleanup_dir) DIR *dir = NULL;
+	struct dirent *entry;
+	int answering = 0, silent = 0;
+
+	if (path_in(d, "run", path))
+		dir = opendir(path);
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		if (!str_ends_with(str_from(entry->d_name), STR(".sock")) ||
+		    strcmp(entry->d_name, "worker.sock") == 0)
+			continue;
+		(void)snprintf(file, sizeof(file), "%s/%s", path,
+		    entry->d_name);
+		if (answers(SOCK_STREAM, file)) {
+			answering++;
+			continue;
+		}
+		note(d, RED, "endpoint", fix, "run/%s: %s", entry->d_name,
+		    strerror(errno));
+		silent++;
+	}
+	if (answering + silent == 0)
+		note(d, RED, "endpoints", fix, "none is there");
+	else
+		note(d, silent == 0 ? GREEN : YELLOW, "endpoints", fix,
+		    "%d of %d answer", answering, answering + silent);
+}
+
+static void
+check_all(struct doctor *d)
+{
+	struct config config;
+	struct buf problem;
+
+	buf_init(&problem, 8192);
+	if (config_load(&config, &problem)) {
+		d->state_dir = config_text(&config, CONFIG_STATE_DIR);
+		note(d, GREEN, "configuration", "", "mode %s, state in %s",
+		    config_text(&config, CONFIG_MODE), d->state_dir);
+		check_keys(d, &config);
+		check_certificate(d);
+		check_clock(d);
+		check_disk(d);
+		check_database(d);
+		check_worker(d);
+		check_endpoints(d);
+	} else {
+		note(d, RED, "configuration",
+		    "correct it in the file or the environment", "%s",
+		    problem.ptr);
+	}
+	config_free(&config);
+	buf_free(&problem);
+}
+
+int
+doctor_command(const struct args *args)
+{
+	struct doctor d = {
+		.is_json = args->is_json,
+		.has_color = isatty(STDOUT_FILENO) == 1,
+	};
+	int status = CLI_OK;
+
+	buf_init(&d.out, CLI_OUTPUT_BYTES_MAX);
+	d.json = json_writer(&d.out);
+	json_begin_object(&d.json, NULL);
+	json_begin_array(&d.json, "checks");
+	check_all(&d);
+	json_end_array(&d.json);
+	json_bool(&d.json, "ok", !d.has_red);
+	json_end_object(&d.json);
+	if (d.is_json)
+		status = cli_print(&d.out);
+	else
+		buf_free(&d.out);
+	return d.has_red ? CLI_NEGATIVE : status;
+}

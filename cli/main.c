@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rendio -- the operator's tool.  Here: the table of commands, and what they
+ * have in common.
+ */
+
+#include "cli.h"
+
+#include "base/log.h"
+
+#include <sodium.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+struct command {
+	const char *name;
+	const char *usage;
+	const char *summary;
+	int args_min;
+	int args_max;
+	unsigned options;
+	int (*run)(const struct args *args);
+};
+
+/* Fields given to one `set`; more than a model or theme has. */
+#define FIELDS_MAX 32
+
+static const struct command commands[] = {
+	{ "init", "", "make what is missing: directories, keys, database", 0, 0,
+	    0, init_command },
+	{ "migrate", "", "bring the database to the newest schema", 0, 0, 0,
+	    migrate_command },
+	{ "doctor", "[--json]", "check this installation and name the fixes", 0,
+	    0, OPTION_JSON, doctor_command },
+	{ "audit", "[--json]", "prove that no credit and no job was lost", 0, 0,
+	    OPTION_JSON, audit_command },
+	{ "user show", "ID [--json]", "what we hold about a user", 1, 1,
+	    OPTION_JSON, user_show_command },
+	{ "user grant", "ID CREDITS --reason R",
+	    "give credits; a negative number takes them", 2, 2, OPTION_REASON,
+	    user_grant_command },
+	{ "user ban", "ID", "suspend an account and end its sessions", 1, 1, 0,
+	    user_ban_command },
+	{ "user unban", "ID", "lift a ban", 1, 1, 0, user_unban_command },
+	{ "model list", "[--json]", "all models, in the order they are shown",
+	    0, 0, OPTION_JSON, model_list_command },
+	{ "model set", "ID KEY=VALUE...", "change a model", 2, 1 + FIELDS_MAX,
+	    0, model_set_command },
+	{ "theme list", "[--json]", "all themes, in the order they are shown",
+	    0, 0, OPTION_JSON, theme_list_command },
+	{ "theme set", "ID KEY=VALUE...", "change a theme", 2, 1 + FIELDS_MAX,
+	    0, theme_set_command },
+	{ "token", "ID [--ttl-s N]", "print an access token for a user", 1, 1,
+	    OPTION_TTL, token_command },
+	{ "sandbox device", "NAME",
+	    "print a device token of the pretended phone NAME", 1, 1, 0,
+	    sandbox_device_command },
+};
+
+#define COMMANDS_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+int
+cli_fail(const char *problem)
+{
+	(void)fprintf(stderr, "rendio: %s\n", problem);
+	return CLI_NEGATIVE;
+}
+
+int
+cli_fail_err(enum err err)
+{
+	return cli_fail(err_text(err, LANG_EN));
+}
+
+int
+cli_misuse(const char *what, const char *value)
+{
+	(void)fprintf(stderr, "rendio: %s: %s (see --help)\n", what, value);
+	return CLI_USAGE;
+}
+
+void
+cli_open(struct state *state, enum state_access access)
+{
+	struct buf problem;
+
+	buf_init(&problem, 8192);
+	if (!state_open(state, access, &problem)) {
+		(void)cli_fail(problem.ptr);
+		exit(CLI_NEGATIVE);
+	}
+	buf_free(&problem);
+}
+
+int
+cli_print(struct buf *out)
+{
+	const bool ok = !out->failed;
+
+	if (ok)
+		(void)printf("%s\n", out->ptr);
+	buf_free(out);
+	return ok ? CLI_OK : cli_fail("the answer is too long");
+}
+
+void
+cli_log_action(const char *action, const struct uuid *id)
+{
+	struct log log = log_begin(LOG_INFO, "admin_action");
+
+	log_text(&log, "action", action);
+	if (id != NULL)
+		log_uuid(&log, "id", id);
+	log_end(&log);
+}
+
+/* Those commands whose first word this is, or all when there are none. */
+static void
+print_commands(FILE *stream, struct str word)
+{
+	bool is_group = false;
+	struct str first, rest;
+
+	for (size_t i = 0; i < COMMANDS_COUNT; i++) {
+		(void)str_cut(str_from(commands[i].name), ' ', &first, &rest);
+		is_group = is_group || str_equal(first, word);
+	}
+	(void)fprintf(stream,
+	    "usage: rendio COMMAND ... (--help tells more)\n\n");
+	for (size_t i = 0; i < COMMANDS_COUNT; i++) {
+		(void)str_cut(str_from(commands[i].name), ' ', &first, &rest);
+		if (!is_group || str_equal(first, word))
+			(void)fprintf(stream, "  %-15s %s\n", commands[i].name,
+			    commands[i].summary);
+	}
+}
+
+static void
+print_usage(FILE *stream, const struct command *command)
+{
+	(void)fprintf(stream, "usage: rendio %s%s%s\n\n%s\n", command->name,
+	    command->usage[0] == '\0' ? "" : " ", command->usage,
+	    command->summary);
+}
+
+/* How many of the words name the command: 0, 1 or 2. */
+static int
+match(const struct command *command, int count, char **words)
+{
+	struct str first, second;
+	const bool is_pair =
+	    str_cut(str_from(command->name), ' ', &first, &second);
+
+	if (count < 1 || !str_equal(first, str_from(words[0])))
+		return 0;
+	if (!is_pair)
+		return 1;
+	return count > 1 && str_equal(second, str_from(words[1])) ? 2 : 0;
+}
+
+static const struct command *
+find(int count, char **words, int *ret_words)
+{
+	for (size_t i = 0; i < COMMANDS_COUNT; i++) {
+		*ret_words = match(&commands[i], count, words);
+		if (*ret_words > 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static bool
+wants_help(int count, char **words)
+{
+	for (int i = 0; i < count; i++)
+		if (strcmp(words[i], "--help") == 0)
+			return true;
+	return false;
+}
+
+/* Takes the options out of the words; false at one that is not known here. */
+static bool
+parse(const struct command *command, int count, char **words, struct args *args)
+{
+	*args = (struct args){ .arg = words };
+	for (int i = 0; i < count; i++) {
+		const char **value = NULL;
+
+		if (strncmp(words[i], "--", 2) != 0) {
+			args->arg[args->count++] = words[i];
+			continue;
+		}
+		if (strcmp(words[i], "--json") == 0 &&
+		    (command->options & OPTION_JSON) != 0) {
+			args->is_json = true;
+			continue;
+		}
+		if (strcmp(words[i], "--reason") == 0 &&
+		    (command->options & OPTION_REASON) != 0)
+			value = &args->reason;
+		else if (strcmp(words[i], "--ttl-s") == 0 &&
+		    (command->options & OPTION_TTL) != 0)
+			value = &args->ttl_s;
+		if (value == NULL || i + 1 == count)
+			return false;
+		*value = words[++i];
+	}
+	return args->count >= command->args_min &&
+	    args->count <= command->args_max;
+}
+
+static int
+run(int count, char **words)
+{
+	int words_count;
+	const struct command *command = find(count, words, &words_count);
+	struct args args;
+
+	if (command == NULL) {
+		const bool is_help = wants_help(count, words);
+
+		print_commands(is_help ? stdout : stderr,
+		    str_from(count == 0 ? NULL : words[0]));
+		return is_help ? CLI_OK : CLI_USAGE;
+	}
+	if (wants_help(count, words)) {
+		print_usage(stdout, command);
+		return CLI_OK;
+	}
+	if (!parse(command, count - words_count, words + words_count, &args)) {
+		print_usage(stderr, command);
+		return CLI_USAGE;
+	}
+	return command->run(&args);
+}
+
+int
+main(int argc, char **argv)
+{
+	int status;
+
+	log_program("rendio");
+	/* What a crash leaves on the disk must not hold keys. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	(void)umask(0027);
+	if (sodium_init() < 0)
+		return cli_fail("libsodium cannot start");
+	status = run(argc - 1, argv + 1);
+	if (fflush(stdout) != 0)
+		return cli_fail("standard output cannot be written");
+	return status;
+}

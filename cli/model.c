@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* rendio model -- lists and changes models. */
+
+#include "catalog.h"
+
+static void
+write_setting(struct json_writer *w, const char *name,
+    const struct model_setting *setting)
+{
+	json_begin_array(w, name);
+	for (size_t i = 0; i < setting->count; i++)
+		json_text(w, NULL, setting->value[i]);
+	json_end_array(w);
+}
+
+static enum err
+write_model(void *arg, const struct model *m)
+{
+	struct json_writer *w = arg;
+
+	json_begin_object(w, NULL);
+	json_uuid(w, "id", &m->id);
+	json_text(w, "company", m->company);
+	json_text(w, "endpoint", m->endpoint);
+	json_text(w, "name", m->name);
+	json_text(w, "category", m->category);
+	json_text(w, "description", m->description);
+	json_text(w, "thumbnail_url", m->thumbnail_url);
+	json_text(w, "state", m->state);
+	json_bool(w, "is_active", m->is_active);
+	json_bool(w, "is_featured", m->is_featured);
+	json_bool(w, "requires_image", m->requires_image);
+	json_int64(w, "cost_per_generation", m->cost_per_generation_credits);
+	write_setting(w, "duration", &m->setting[SETTING_DURATION]);
+	write_setting(w, "resolution", &m->setting[SETTING_RESOLUTION]);
+	write_setting(w, "aspect_ratio", &m->setting[SETTING_ASPECT_RATIO]);
+	json_end_object(w);
+	return OK;
+}
+
+static enum err
+print_model(void *arg, const struct model *m)
+{
+	char id[UUID_TEXT_BYTES];
+
+	(void)arg;
+	uuid_format(&m->id, id);
+	(void)printf("%s  %-9s %-6s %5lld  %-20s  %s\n", id, m->state,
+	    m->is_active ? "active" : "",
+	    (long long)m->cost_per_generation_credits, m->name, m->endpoint);
+	return OK;
+}
+
+int
+model_list_command(const struct args *args)
+{
+	struct buf out;
+	struct json_writer w = json_writer(&out);
+	struct state state;
+	enum err err;
+
+	cli_open(&state, STATE_READ);
+	buf_init(&out, CLI_OUTPUT_BYTES_MAX);
+	json_begin_array(&w, NULL);
+	err = catalog_models(state.db,
+	    args->is_json ? write_model : print_model, &w);
+	json_end_array(&w);
+	state_close(&state);
+	if (err == OK && args->is_json)
+		return cli_print(&out);
+	buf_free(&out);
+	return err == OK ? CLI_OK : cli_fail_err(err);
+}
+
+int
+model_set_command(const struct args *args)
+{
+	return catalog_set_fields(args, catalog_set_model, "model_set");
+}

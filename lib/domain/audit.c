@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT */
+#include "domain/audit.h"
+#include "domain/credits.h"
+#include "store/objects.h"
+
+#include <assert.h>
+
+/* Rows read at a time, so that no read holds the log's end for long. */
+#define PAGE_ROWS 256
+
+/* Sorts before every id that is given out. */
+static const struct uuid before_all = { { 0 } };
+
+static const char *const titles[AUDIT_INVARIANT_MAX + 1] = {
+	[1] = "balance, ledger and lots agree",
+	[2] = "a job holds once and is settled once",
+	[3] = "an open job has a next action and a deadline",
+	[5] = "a device has had one gift",
+	[6] = "a key names one job of its user",
+	[7] = "a job has one open attempt",
+	[8] = "a completed video has its file, a file its row",
+	[9] = "the ledger is an unbroken chain",
+};
+
+const char *
+audit_title(int number)
+{
+	assert(number >= 1);
+	assert(number <= AUDIT_INVARIANT_MAX);
+	return titles[number];
+}
+
+/* How much there is to check. */
+static const struct {
+	int number;
+	const char *sql;
+} counts[] = {
+	/* audit: walks the table */
+	{ 1, "SELECT COUNT(*) FROM users" },
+	{ 2, "SELECT COUNT(*) FROM jobs" },
+	{ 3, "SELECT COUNT(*) FROM jobs WHERE due_at_ms IS NOT NULL" },
+	{ 5, "SELECT COUNT(*) FROM devices" },
+	{ 6, "SELECT COUNT(*) FROM idempotency_records" },
+	{ 7, "SELECT COUNT(*) FROM attempts" },
+	{ 8, "SELECT COUNT(*) FROM objects" },
+	{ 9, "SELECT COUNT(*) FROM users" },
+};
+
+/*
+ * Each selects the id of what violates an invariant.  One statement sees one
+ * moment, so these need no snapshot.
+ */
+static const struct check {
+	int number;
+	const char *problem;
+	const char *sql;
+} checks[] = {
+	/* audit: walks the table */
+	{ 1, "the balance is not the sum of the ledger",
+	    "SELECT id FROM users u WHERE credits_remaining <>"
+	    " (SELECT COALESCE(SUM(change), 0) FROM ledger_entries"
+	    "  WHERE user_id = u.id)" },
+	{ 1, "the balance is not the sum of the lots",
+	    "SELECT id FROM users u WHERE credits_remaining <>"
+	    " (SELECT COALESCE(SUM(remaining_credits), 0) FROM credit_lots"
+	    "  WHERE user_id = u.id)" },
+	{ 1, "the total is not the sum of what was received",
+	    "SELECT id FROM users u WHERE credits_total <>"
+	    " (SELECT COALESCE(SUM(change), 0) FROM ledger_entries"
+	    "  WHERE user_id = u.id AND change > 0"
+	    "  AND kind IN ('grant', 'purchase', 'adjustment'))" },
+
+	{ 2, "the job has no hold of its cost by its user",
+	    "SELECT id FROM jobs j WHERE NOT EXISTS"
+	    " (SELECT 1 FROM ledger_entries l WHERE l.job_id = j.id"
+	    "  AND l.kind = 'hold' AND l.user_id = j.user_id"
+	    "  AND l.amount_credits = j.cost_credits)" },
+	/* The settlements' index serves where its own condition stands. */
+	{ 2, "the completed job has no capture of its cost",
+	    "SELECT id FROM jobs j WHERE state = 'completed' AND NOT EXISTS"
+	    " (SELECT 1 FROM ledger_entries l WHERE l.job_id = j.id"
+	    "  AND l.kind IN ('capture', 'release') AND l.kind = 'capture'"
+	    "  AND l.user_id = j.user_id"
+	    "  AND l.amount_credits = j.cost_credits)" },
+	{ 2, "the job that failed has no release of its cost",
+	    "SELECT id FROM jobs j"
+	    " WHERE state IN ('failed', 'cancelled', 'lost') AND NOT EXISTS"
+	    " (SELECT 1 FROM ledger_entries l WHERE l.job_id = j.id"
+	    "  AND l.kind IN ('capture', 'release') AND l.kind = 'release'"
+	    "  AND l.user_id = j.user_id"
+	    "  AND l.amount_credits = j.cost_credits)" },
+	{ 2, "the job is settled though it is open",
+	    "SELECT id FROM jobs j WHERE due_at_ms IS NOT NULL AND EXISTS"
+	    " (SELECT 1 FROM ledger_entries l WHERE l.job_id = j.id"
+	    "  AND l.kind IN ('capture', 'release'))" },
+	{ 2, "the job holds twice",
+	    "SELECT job_id FROM ledger_entries WHERE kind = 'hold'"
+	    " GROUP BY job_id HAVING COUNT(*) > 1" },
+	{ 2, "the job is settled twice",
+	    "SELECT job_id FROM ledger_entries"
+	    " WHERE kind IN ('capture', 'release')"
+	    " GROUP BY job_id HAVING COUNT(*) > 1" },
+	{ 2, "there is no such job, but it holds",
+	    "SELECT job_id FROM ledger_entries l WHERE kind = 'hold'"
+	    " AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = l.job_id)" },
+	{ 2, "the job was settled without a hold",
+	    "SELECT job_id FROM ledger_entries l"
+	    " WHERE kind IN ('capture', 'release') AND NOT EXISTS"
+	    " (SELECT 1 FROM ledger_entries h WHERE h.job_id = l.job_id"
+	    "  AND h.kind = 'hold')" },
+	{ 2, "the hold is not the sum of what it took out of lots",
+	    "SELECT job_id FROM ledger_entries l WHERE kind = 'hold'"
+	    " AND amount_credits <>"
+	    " (SELECT COALESCE(SUM(h.credits), 0) FROM hold_lots h"
+	    "  JOIN credit_lots c ON c.id = h.lot_id"
+	    "  AND c.user_id = l.user_id WHERE h.job_id = l.job_id)" },
+	{ 2, "credits came out of a lot without a hold",
+	    "SELECT job_id FROM hold_lots h WHERE NOT EXISTS"
+	    " (SELECT 1 FROM ledger_entries l WHERE l.job_id = h.job_id"
+	    "  AND l.kind = 'hold')" },
+	/* What went back to another lot is too much there. */
+	{ 2, "more is left in the lot than its holds allow",
+	    "SELECT c.id FROM credit_lots c JOIN"
+	    " (SELECT h.lot_id, SUM(h.credits) AS held FROM hold_lots h"
+	    "  WHERE NOT EXISTS (SELECT 1 FROM ledger_entries l"
+	    "   WHERE l.job_id = h.job_id"
+	    "   AND l.kind IN ('capture', 'release') AND l.kind = 'release')"
+	    "  GROUP BY h.lot_id) t ON t.lot_id = c.id"
+	    " WHERE c.remaining_credits + t.held > c.credits" },
+
+	{ 3, "the open job has no attempt that fits its state",
+	    "SELECT id FROM jobs j WHERE due_at_ms IS NOT NULL AND NOT EXISTS"
+	    " (SELECT 1 FROM attempts a WHERE a.job_id = j.id AND a.number ="
+	    "   (SELECT MAX(number) FROM attempts WHERE job_id = j.id)"
+	    "  AND a.state IN (CASE j.state WHEN 'queued' THEN 'new'"
+	    "   WHEN 'submitting' THEN 'sending' WHEN 'storing'"
+	    "   THEN 'succeeded' ELSE 'accepted' END,"
+	    "   CASE j.state WHEN 'submitting' THEN 'unknown' END))" },
+	{ 3, "the result is being stored but was not announced",
+	    "SELECT j.id FROM jobs j JOIN attempts a ON a.job_id = j.id"
+	    " AND a.state = 'succeeded' WHERE j.state = 'storing'"
+	    " AND NOT EXISTS (SELECT 1 FROM objects o WHERE o.id = a.id"
+	    "  AND o.state = 'storing')" },
+
+	{ 5, "the account was given the gift without a device",
+	    "SELECT id FROM users u WHERE (grant_state = 'granted' OR EXISTS"
+	    " (SELECT 1 FROM ledger_entries l WHERE l.user_id = u.id"
+	    "  AND l.kind = 'grant')) AND NOT EXISTS"
+	    " (SELECT 1 FROM devices d WHERE d.granted_user_id = u.id)" },
+	{ 5, "the device gave its gift to an account that has not had it",
+	    "SELECT u.id FROM devices d JOIN users u"
+	    " ON u.id = d.granted_user_id WHERE u.grant_state <> 'granted'" },
+	{ 5, "the account had two gifts",
+	    "SELECT user_id FROM ledger_entries WHERE kind = 'grant'"
+	    " GROUP BY user_id HAVING COUNT(*) > 1" },
+	{ 5, "two devices gave their gift to the account",
+	    "SELECT granted_user_id FROM devices"
+	    " WHERE granted_user_id IS NOT NULL"
+	    " GROUP BY granted_user_id HAVING COUNT(*) > 1" },
+
+	{ 6, "the key names a job of another user",
+	    "SELECT r.job_id FROM idempotency_records r WHERE NOT EXISTS"
+	    " (SELECT 1 FROM jobs j WHERE j.id = r.job_id"
+	    "  AND j.user_id = r.user_id)" },
+	{ 6, "the key was answered with another price than the job's",
+	    "SELECT j.id FROM idempotency_records r"
+	    " JOIN jobs j ON j.id = r.job_id"
+	    " WHERE r.credits_used <> j.cost_credits" },
+
+	{ 7, "the job has two open attempts",
+	    "SELECT job_id FROM attempts"
+	    " WHERE state IN ('new', 'sending', 'unknown', 'accepted')"
+	    " GROUP BY job_id HAVING COUNT(*) > 1" },
+	{ 7, "the job is over but an attempt is open",
+	    "SELECT j.id FROM attempts a JOIN jobs j ON j.id = a.job_id"
+	    " WHERE a.state IN ('new', 'sending', 'unknown', 'accepted')"
+	    " AND j.due_at_ms IS NULL" },
+	{ 7, "two attempts share one request at the provider",
+	    "SELECT a.job_id FROM attempts a JOIN attempts b"
+	    " ON b.provider = a.provider AND b.request_id = a.request_id"
+	    " AND b.request_id IS NOT NULL AND b.id > a.id" },
+
+	{ 8, "the completed job has no stored video",
+	    "SELECT id FROM jobs j WHERE state = 'completed'"
+	    " AND is_hidden = 0 AND NOT EXISTS"
+	    " (SELECT 1 FROM objects o WHERE o.job_id = j.id"
+	    "  AND o.bucket = 'videos' AND o.state = 'stored')" },
+	{ 8, "the stored video belongs to no completed job of its user",
+	    "SELECT id FROM objects o WHERE bucket = 'videos'"
+	    " AND state = 'stored' AND NOT EXISTS"
+	    " (SELECT 1 FROM jobs j WHERE j.id = o.job_id"
+	    "  AND j.user_id = o.user_id AND j.state = 'completed'"
+	    "  AND j.is_hidden = 0)" },
+};
+
+/* The same for what depends on the time, ?1. */
+static const struct check overdue_checks[] = {
+	/* audit: walks the table */
+	{ 3, "nobody has looked at the open job in time",
+	    "SELECT id FROM jobs WHERE due_at_ms < ?1"
+	    " AND state IN ('submitting', 'waiting', 'running', 'storing')" },
+	{ 3, "nobody has ended the job at its deadline",
+	    "SELECT id FROM jobs WHERE due_at_ms IS NOT NULL"
+	    " AND deadline_at_ms < ?1" },
+	/* Waiting behind others that are under way is no neglect. */
+	{ 3, "nobody submits the job",
+	    "SELECT id FROM jobs WHERE state = 'queued' AND due_at_ms < ?1"
+	    " AND NOT EXISTS (SELECT 1 FROM attempts"
+	    "  WHERE state IN ('sending', 'unknown', 'accepted'))" },
+};
+
+static void
+report(struct audit *audit, int number, const char *problem,
+    const struct uuid *id)
+{
+	struct audit_finding *finding = &audit->invariant[number];
+
+	if (finding->violations_count < AUDIT_REPORTED_MAX)
+		finding->violation[finding->violations_count] =
+		    (struct audit_violation){ problem, *id };
+	finding->violations_count++;
+}
+
+static enum err
+count_all(struct db *db, struct audit *audit)
+{
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		CLEANUP(db_release)
+		struct db_stmt *stmt = db_prepare(db, counts[i].sql);
+		bool found;
+		const enum err err = db_step(stmt, &found);
+
+		if (err != OK)
+			return err;
+		audit->invariant[counts[i].number].checked_count =
+		    db_column_int64(stmt, 0);
+	}
+	return OK;
+}
+
+/* before_ms is bound when it is not NULL. */
+static enum err
+run_check(struct db *db, const struct check *check, const int64_t *before_ms,
+    struct audit *audit)
+{
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, check->sql);
+	bool found;
+	enum err err;
+
+	if (before_ms != NULL)
+		db_bind_int64(stmt, 1, *before_ms);
+	while ((err = db_step(stmt, &found)) == OK && found) {
+		const struct uuid id = db_column_uuid(stmt, 0);
+
+		report(audit, check->number, check->problem, &id);
+	}
+	return err;
+}
+
+static enum err
+run_checks(struct db *db, int64_t now_ms, struct audit *audit)
+{
+	const int64_t before_ms = now_ms - AUDIT_OVERDUE_MS;
+	enum err err = OK;
+
+	for (size_t i = 0; err == OK && i < sizeof(checks) / sizeof(checks[0]);
+	     i++)
+		err = run_check(db, &checks[i], NULL, audit);
+	for (size_t i = 0; err == OK &&
+	     i < sizeof(overdue_checks) / sizeof(overdue_checks[0]);
+	     i++)
+		err = run_check(db, &overdue_checks[i], &before_ms, audit);
+	return err;
+}
+
+struct page {
+	struct audit *audit;
+	struct uuid last;
+	size_t count;
+};
+
+/* Verifies the chains of the next users, all at one moment. */
+static enum err
+verify_page(struct db *db, void *arg)
+{
+	/* audit: walks the table */
+	static const char sql[] =
+	    "SELECT id FROM users WHERE id > ?1 ORDER BY id LIMIT ?2";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	struct page *page = arg;
+	const char *problem;
+	bool found, ok;
+	enum err err;
+
+	page->count = 0;
+	db_bind_uuid(stmt, 1, &page->last);
+	db_bind_int64(stmt, 2, PAGE_ROWS);
+	while ((err = db_step(stmt, &found)) == OK && found) {
+		page->last = db_column_uuid(stmt, 0);
+		page->count++;
+		err = credits_verify(db, &page->last, &ok, &problem);
+		if (err != OK)
+			return err;
+		if (!ok)
+			report(page->audit, 9, problem, &page->last);
+	}
+	return err;
+}
+
+static enum err
+verify_chains(struct db *db, struct audit *audit)
+{
+	struct page page = { .audit = audit, .last = before_all };
+	enum err err;
+
+	do
+		err = db_snapshot(db, verify_page, &page);
+	while (err == OK && page.count == PAGE_ROWS);
+	return err;
+}
+
+struct file {
+	struct uuid id;
+	char bucket[16];
+	int64_t size_bytes;
+};
+
+static enum err
+read_stored(struct db *db, const struct uuid *after,
+    struct file files[PAGE_ROWS], size_t *ret_count)
+{
+	/* audit: walks the table */
+	static const char sql[] =
+	    "SELECT id, bucket, size_bytes FROM objects"
+	    " WHERE state = 'stored' AND id > ?1 ORDER BY id LIMIT ?2";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	size_t count = 0;
+	bool found;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, after);
+	db_bind_int64(stmt, 2, PAGE_ROWS);
+	while ((err = db_step(stmt, &found)) == OK && found) {
+		struct file *file = &files[count++];
+
+		file->id = db_column_uuid(stmt, 0);
+		(void)str_copy(db_column_str(stmt, 1), file->bucket,
+		    sizeof(file->bucket));
+		file->size_bytes = db_column_int64(stmt, 2);
+	}
+	*ret_count = count;
+	return err;
+}
+
+static enum err
+has_row(struct db *db, const char *bucket, const struct uuid *id,
+    bool *ret_exists, bool *ret_stored)
+{
+	static const char sql[] =
+	    "SELECT state FROM objects WHERE id = ?1 AND bucket = ?2";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	enum err err;
+
+	db_bind_uuid(stmt, 1, id);
+	db_bind_text(stmt, 2, bucket);
+	err = db_step(stmt, ret_exists);
+	if (err == OK)
+		*ret_stored = *ret_exists &&
+		    str_equal(db_column_str(stmt, 0), STR("stored"));
+	return err;
+}
+
+/*
+ * A row says "stored" only while its file is there, so the file is looked at
+ * first and the row again: if it still says so, the file was missing then.
+ */
+static enum err
+check_stored(struct db *db, const char *state_dir, const struct file *file,
+    struct audit *audit)
+{
+	const int64_t size_bytes =
+	    objects_size_bytes(state_dir, file->bucket, &file->id);
+	bool exists, stored;
+	enum err err;
+
+	if (size_bytes == file->size_bytes)
+		return OK;
+	err = has_row(db, file->bucket, &file->id, &exists, &stored);
+	if (err == OK && stored)
+		report(audit, 8,
+		    size_bytes < 0 ? "the stored object has no file" :
+				     "the file has another size than its row",
+		    &file->id);
+	return err;
+}
+
+static enum err
+check_rows(struct db *db, const char *state_dir, struct audit *audit)
+{
+	struct file files[PAGE_ROWS];
+	struct uuid last = before_all;
+	size_t count;
+	enum err err;
+
+	do {
+		err = read_stored(db, &last, files, &count);
+		for (size_t i = 0; err == OK && i < count; i++) {
+			last = files[i].id;
+			err = check_stored(db, state_dir, &files[i], audit);
+		}
+	} while (err == OK && count == PAGE_ROWS);
+	return err;
+}
+
+struct visit {
+	struct db *db;
+	const char *state_dir;
+	const char *bucket;
+	struct audit *audit;
+};
+
+/*
+ * A row comes before its file and goes after it: a file that is still there
+ * after its row was missing never had one, or lost it.
+ */
+static enum err
+check_file(void *arg, const struct uuid *id)
+{
+	const struct visit *visit = arg;
+	bool exists, stored;
+	enum err err;
+
+	err = has_row(visit->db, visit->bucket, id, &exists, &stored);
+	if (err == OK && !exists &&
+	    objects_size_bytes(visit->state_dir, visit->bucket, id) >= 0)
+		report(visit->audit, 8, "the file has no row", id);
+	return err;
+}
+
+static enum err
+check_files(struct db *db, const char *state_dir, struct audit *audit)
+{
+	static const char *const buckets[] = { "videos", "thumbnails" };
+	enum err err = OK;
+
+	for (size_t i = 0; err == OK && i < 2; i++) {
+		struct visit visit = { db, state_dir, buckets[i], audit };
+
+		err = objects_each(state_dir, buckets[i], check_file, &visit);
+	}
+	return err;
+}
+
+enum err
+audit_run(struct db *db, const char *state_dir, int64_t now_ms,
+    struct audit *ret_audit)
+{
+	enum err err;
+
+	*ret_audit = (struct audit){ 0 };
+	err = db_integrity(db, &ret_audit->is_whole);
+	if (err == OK)
+		err = count_all(db, ret_audit);
+	if (err == OK)
+		err = run_checks(db, now_ms, ret_audit);
+	if (err == OK)
+		err = verify_chains(db, ret_audit);
+	if (err == OK)
+		err = check_rows(db, state_dir, ret_audit);
+	if (err == OK)
+		err = check_files(db, state_dir, ret_audit);
+	return err;
+}
+
+bool
+audit_is_clean(const struct audit *audit)
+{
+	for (int i = 1; i <= AUDIT_INVARIANT_MAX; i++)
+		if (audit->invariant[i].violations_count > 0)
+			return false;
+	return audit->is_whole;
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// The database from beside, for what no call of ours can bring about: old
+// sessions, a lock that is held, a broken table.
+
+import { execFile, spawn } from "node:child_process";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+// The worker is the only checkpointer.
+const setup = ["-cmd", "PRAGMA busy_timeout = 10000;",
+	"-cmd", "PRAGMA wal_autocheckpoint = 0;"];
+
+/** Runs SQL and gives its rows as objects. */
+export async function sql(rendio, text) {
+	const { stdout } = await run("sqlite3", ["-batch", "-bail", ...setup,
+		"-cmd", ".print ROWS", "-json", rendio.file("rendio.db"), text]);
+	const rows = stdout.slice(stdout.indexOf("ROWS\n") + 5).trim();
+	return rows === "" ? [] : JSON.parse(rows);
+}
+
+/** The literal of an id. */
+export function id(uuid) {
+	return `x'${uuid.replaceAll("-", "")}'`;
+}
+
+/** Holds the write lock while `during` runs. */
+export async function whileLocked(rendio, during) {
+	const child = spawn("sqlite3", ["-batch", ...setup,
+		rendio.file("rendio.db")], { stdio: ["pipe", "pipe", "inherit"] });
+	const ended = new Promise((resolve) => child.once("close", resolve));
+
+	try {
+		await new Promise((resolve, reject) => {
+			let text = "";
+			child.once("error", reject);
+			child.stdout.setEncoding("utf8").on("data", (part) => {
+				text += part;
+				if (text.includes("LOCKED"))
+					resolve();
+			});
+			child.stdin.write("BEGIN IMMEDIATE;\n.print LOCKED\n");
+		});
+		return await during();
+	} finally {
+		child.stdin.end("ROLLBACK;\n");
+		await ended;
+	}
+}

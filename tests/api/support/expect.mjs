@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// What answers have in common, as assertions.
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { until } from "./instance.mjs";
+
+export const UUID =
+    /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+export const DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+/** An error's body, as each area of the API writes it. */
+const dialects = {
+	functions(res, body, code) {
+		assert.equal(typeof body.error, "string");
+		assert.notEqual(body.error, "");
+		assert.equal(body.code, code, res.text);
+		assert.equal(body.request_id, res.headers["x-request-id"]);
+	},
+	auth(res, body, code) {
+		assert.deepEqual(Object.keys(body),
+		    ["code", "error_code", "message", "msg"]);
+		assert.equal(body.code, code, res.text);
+		assert.equal(body.error_code, code);
+		assert.equal(body.msg, body.message);
+		// Without this header supabase-js does not believe the code.
+		assert.equal(res.headers["x-supabase-api-version"], "2024-01-01");
+	},
+	rest(res, body, code) {
+		assert.equal(body.code, code, res.text);
+		assert.equal(typeof body.message, "string");
+		assert.equal(body.details, null);
+		assert.equal(body.hint, null);
+	},
+	storage(res, body, code) {
+		assert.equal(body.code, code, res.text);
+		assert.equal(body.statusCode, String(res.status));
+		assert.equal(typeof body.error, "string");
+		assert.equal(typeof body.message, "string");
+	},
+};
+
+/** The answer is this error, in the form of its area. */
+export function assertError(res, status, code, dialect = "functions") {
+	assert.equal(res.status, status, res.text);
+	assert.equal(res.headers["content-type"], "application/json");
+	assert.equal(Number(res.headers["content-length"]), res.bytes.length);
+	assert.equal(res.headers["cache-control"], "no-store");
+	dialects[dialect](res, res.json(), code);
+	if (status === 503)
+		assert.match(res.headers["retry-after"], /^[1-9]\d*$/);
+}
+
+/** A good answer of a function, about one person; gives its body. */
+export function assertPersonal(res) {
+	assert.equal(res.status, 200, res.text);
+	assert.equal(res.headers["content-type"], "application/json");
+	assert.equal(Number(res.headers["content-length"]), res.bytes.length);
+	assert.equal(res.headers["cache-control"], "no-store");
+	return res.json();
+}
+
+/** The line that an endpoint logged of this request. */
+export async function requestLine(rendio, res) {
+	const lines = (await rendio.logOf(res.headers["x-request-id"]))
+	    .map((line) => JSON.parse(line))
+	    .filter((line) => line.event === "request");
+	assert.equal(lines.length, 1);
+	return lines[0];
+}
+
+/** A slow query is a red test: the request ran this many at most. */
+export async function assertStatements(rendio, res, max) {
+	const { sql } = await requestLine(rendio, res);
+	assert.ok(sql >= 0 && sql <= max, `${sql} statements, ${max} allowed`);
+}
+
+/** The operator's audit finds nothing. */
+export async function assertAuditClean(rendio) {
+	const { code, stdout, stderr } = await rendio.cli("audit");
+	assert.equal(code, 0, stdout + stderr);
+}
+
+/** None of these texts stands in any file that was logged to. */
+export async function assertNotLogged(rendio, secrets) {
+	const last = await rendio.request("GET", "/health");
+	// Lines are written in order, so those before it are all there.
+	assert.ok(await rendio.accessLogOf(last.headers["x-request-id"]));
+	assert.ok(await until(() => rendio.log().some((line) =>
+	    line.includes(last.headers["x-request-id"]))));
+
+	const files = fs.readdirSync(rendio.file("log"), { recursive: true })
+	    .map((name) => rendio.file("log", name))
+	    .filter((name) => fs.statSync(name).isFile());
+	assert.ok(files.length >= 2);
+	for (const file of files) {
+		const text = fs.readFileSync(file, "utf8");
+		for (const [what, secret] of Object.entries(secrets))
+			assert.ok(!text.includes(secret),
+			    `${path.basename(file)} tells the ${what}`);
+	}
+	for (const [what, secret] of Object.entries(secrets))
+		assert.ok(!rendio.output.includes(secret),
+		    `the terminal shows the ${what}`);
+}
