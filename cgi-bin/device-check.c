@@ -9,7 +9,15 @@
  *   400 invalid_device_token  the token is not base64
  *   403 device_rejected       Apple does not vouch for the phone
  *   403 user_banned
- *   503 service_unavailable   Apple cannot be asked just now
+ *   429 rate_limited          too often by this device id or address, with
+ *                             Retry-After and X-RateLimit-Limit, -Remaining
+ *                             and -Reset (all of them in seconds)
+ *   503 service_unavailable   Apple cannot be asked just now, and this device
+ *                             id has an account; or too many phones at once
+ *
+ * grant is "granted" (just now), "already_claimed", "pending" (Apple could not
+ * be asked or told: the next visit goes on) or "withheld" (the device id has
+ * opened too many accounts).
  *
  * The gift: the account is written down with it pending, then Apple's bit is
  * set, then the credits are given (domain/devices.h).  Apple offers no way to
@@ -23,7 +31,9 @@
 #include "base/cleanup.h"
 #include "base/lockfile.h"
 #include "domain/devices.h"
+#include "domain/limits.h"
 #include "provider/devicecheck.h"
+#include "wire/address.h"
 #include "wire/base64.h"
 
 #define DEVICE_ID_BYTES_MAX 128
@@ -32,6 +42,8 @@
  * Apple may take for each question. */
 #define TURN_WAIT_MS 4000
 
+#define HOUR_MS (INT64_C(3600) * 1000)
+
 struct body {
 	struct str device_id;
 	struct str device_token;
@@ -39,8 +51,8 @@ struct body {
 
 struct visit {
 	struct device_entry entry;
-	bool bit1;
-	bool given;
+	struct str token;
+	struct devicecheck_bits bits;
 };
 
 static bool
@@ -76,7 +88,9 @@ identify(const struct app *app, const struct request *req, struct str device_id,
 	char lower[UUID_TEXT_BYTES];
 
 	*entry = (struct device_entry){ .lang = req->lang,
-		.now_ms = req->now_ms };
+		.now_ms = req->now_ms,
+		.accounts_max =
+		    config_number(&app->config, CONFIG_DEVICE_ACCOUNTS_MAX) };
 	entry->is_secret =
 	    uuid_parse(device_id, &uuid) && uuid_version(&uuid) == 4;
 	if (entry->is_secret) {
@@ -88,54 +102,122 @@ identify(const struct app *app, const struct request *req, struct str device_id,
 	    app->keys.device);
 }
 
+/* Before Apple is asked: a question costs us time and Apple's patience. */
+static enum err
+count_visit(struct app *app, const struct request *req, struct response *res,
+    const struct device_entry *entry)
+{
+	/* No device id holds a colon, so the two are never one subject. */
+	uint8_t address[8 + ADDRESS_NETWORK_BYTES] = "address:";
+	struct limit limits[] = {
+		{ "device", { 0 },
+		    config_number(&app->config,
+			CONFIG_LIMIT_DEVICE_CHECK_PER_H),
+		    HOUR_MS },
+		{ "address", { 0 },
+		    config_number(&app->config,
+			CONFIG_LIMIT_ADDRESS_CHECK_PER_H),
+		    HOUR_MS },
+	};
+	struct limit_reached reached;
+	enum err err;
+
+	/* This machine itself is not limited, as in nginx/limits.conf. */
+	if (address_is_local(req->remote_address))
+		return OK;
+	if (!address_network(req->remote_address, address + 8))
+		return ERR_INTERNAL;
+	memcpy(limits[0].subject, entry->id_hash, DEVICE_HASH_BYTES);
+	(void)crypto_auth_hmacsha256(limits[1].subject, address,
+	    sizeof(address), app->keys.device);
+	err = limits_use(app->db, limits, sizeof(limits) / sizeof(limits[0]),
+	    req->now_ms, &reached);
+	if (err != ERR_RATE_LIMITED)
+		return err;
+	res->limit_max = reached.max;
+	res->limit_reset_s = (reached.ends_in_ms + 999) / 1000;
+	res->retry_after_s = res->limit_reset_s;
+	return err;
+}
+
+static bool
+bit_is_set(const struct app *app, const struct devicecheck_bits *bits,
+    enum config_key which)
+{
+	const int64_t number = config_number(&app->config, which);
+
+	return (number == 0 && bits->bit0) || (number == 1 && bits->bit1);
+}
+
 /* Asks Apple; a device that was banned there goes no further. */
 static enum err
-ask_apple(const struct app *app, struct str token, struct visit *visit)
+ask_apple(struct app *app, struct visit *visit)
 {
-	struct devicecheck_bits bits = { 0 };
+	struct device_entry *entry = &visit->entry;
 
-	switch (devicecheck_query(&app->config, app->keys.sandbox, token,
-	    &bits)) {
+	switch (devicecheck_query(&app->config, app->keys.sandbox,
+	    visit->token, &visit->bits)) {
 	case DEVICECHECK_BAD_TOKEN:
+		(void)devices_note_rejection(app->db, entry->id_hash,
+		    entry->now_ms);
 		return ERR_DEVICE_REJECTED;
 	case DEVICECHECK_UNAVAILABLE:
-		visit->entry.is_verified = false;
+	case DEVICECHECK_UNKNOWN:
+		entry->is_verified = false;
+		entry->had_gift = false;
 		return OK;
 	case DEVICECHECK_OK:
 		break;
 	}
-	visit->entry.is_verified = true;
-	visit->entry.had_gift = bits.bit0;
-	visit->bit1 = bits.bit1;
-	return bits.bit1 ? ERR_DEVICE_REJECTED : OK;
+	entry->is_verified = true;
+	entry->had_gift =
+	    bit_is_set(app, &visit->bits, CONFIG_DEVICECHECK_GRANT_BIT);
+	return bit_is_set(app, &visit->bits, CONFIG_DEVICECHECK_BAN_BIT) ?
+	    ERR_DEVICE_REJECTED :
+	    OK;
+}
+
+/* False when the bit is not known to be set: the gift stays pending. */
+static enum err
+set_bit(struct app *app, struct visit *visit, bool *ret_set)
+{
+	const bool is_bit0 =
+	    config_number(&app->config, CONFIG_DEVICECHECK_GRANT_BIT) == 0;
+	const enum devicecheck_verdict verdict = devicecheck_update(
+	    &app->config, app->keys.sandbox, visit->token,
+	    is_bit0 || visit->bits.bit0, !is_bit0 || visit->bits.bit1);
+
+	*ret_set = verdict == DEVICECHECK_OK;
+	if (verdict == DEVICECHECK_OK || verdict == DEVICECHECK_UNKNOWN)
+		return OK;
+	return devices_withdraw(app->db, &visit->entry);
 }
 
 static enum err
-enter(struct app *app, struct str token, struct visit *visit)
+enter(struct app *app, struct visit *visit)
 {
 	struct device_entry *entry = &visit->entry;
+	bool is_set = true;
 	enum err err;
 
 	err = devices_enter(app->db, entry);
-	if (err != OK || !entry->is_pending || !entry->is_verified)
+	if (err == OK && entry->must_set_bit)
+		err = set_bit(app, visit, &is_set);
+	if (err != OK || !is_set || !entry->is_verified ||
+	    entry->gift != GIFT_PENDING)
 		return err;
-	if (!entry->had_gift &&
-	    devicecheck_update(&app->config, app->keys.sandbox, token, true,
-		visit->bit1) != DEVICECHECK_OK)
-		return OK;	/* still pending: the next visit goes on */
 	return devices_grant(app->db, entry,
-	    config_number(&app->config, CONFIG_GRANT_CREDITS), &visit->given,
-	    &entry->credits_remaining);
+	    config_number(&app->config, CONFIG_GRANT_CREDITS));
 }
 
 static enum err
-enter_in_turn(struct app *app, struct str token, struct visit *visit)
+enter_in_turn(struct app *app, struct visit *visit)
 {
 	CLEANUP(cleanup_fd) int turn = -1;
 	char path[CONFIG_VALUE_BYTES_MAX + 32];
 	enum err err;
 
-	err = ask_apple(app, token, visit);
+	err = ask_apple(app, visit);
 	if (err != OK)
 		return err;
 	if (visit->entry.is_verified && !visit->entry.had_gift) {
@@ -144,16 +226,22 @@ enter_in_turn(struct app *app, struct str token, struct visit *visit)
 		if (!lockfile_take(path, TURN_WAIT_MS, &turn))
 			return ERR_SERVICE_UNAVAILABLE;
 		/* Whoever was before us may have been the same phone. */
-		err = ask_apple(app, token, visit);
+		err = ask_apple(app, visit);
 		if (err != OK)
 			return err;
 	}
-	return enter(app, token, visit);
+	return enter(app, visit);
 }
 
 static enum err
 device_check(struct app *app, const struct request *req, struct response *res)
 {
+	static const char *const grants[] = {
+		[GIFT_PENDING] = "pending",
+		[GIFT_GRANTED] = "granted",
+		[GIFT_ALREADY_CLAIMED] = "already_claimed",
+		[GIFT_WITHHELD] = "withheld",
+	};
 	static const struct json_field fields[] = {
 		{ "device_id", JSON_STR, offsetof(struct body, device_id), 0,
 		    JSON_REQUIRED },
@@ -173,7 +261,10 @@ device_check(struct app *app, const struct request *req, struct response *res)
 	if (!is_device_token(req, body.device_token))
 		return ERR_INVALID_DEVICE_TOKEN;
 	identify(app, req, body.device_id, &visit.entry);
-	err = enter_in_turn(app, body.device_token, &visit);
+	visit.token = body.device_token;
+	err = count_visit(app, req, res, &visit.entry);
+	if (err == OK)
+		err = enter_in_turn(app, &visit);
 	if (err != OK)
 		return err;
 
@@ -183,10 +274,7 @@ device_check(struct app *app, const struct request *req, struct response *res)
 	json_int64(w, "credits_remaining", visit.entry.credits_remaining);
 	json_bool(w, "is_new", visit.entry.is_new);
 	tokens_write_session(app, &visit.entry.session, req->now_ms, w);
-	json_text(w, "grant",
-	    visit.given		       ? "granted" :
-		visit.entry.is_pending ? "pending" :
-					 "already_claimed");
+	json_text(w, "grant", grants[visit.entry.gift]);
 	json_end_object(w);
 	return OK;
 }

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "domain/devices.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -248,6 +249,25 @@ check_database(struct doctor *d)
 	    (long long)(db.log_bytes >> 20));
 }
 
+/* What is owed to somebody, which no one would see otherwise. */
+static void
+check_debts(struct doctor *d)
+{
+	struct state state;
+	struct buf problem;
+	int64_t gifts = 0;
+
+	buf_init(&problem, 8192);
+	if (state_open(&state, STATE_READ, &problem) &&
+	    devices_pending_count(state.db, &gifts) == OK)
+		note(d, gifts == 0 ? GREEN : YELLOW, "gifts",
+		    "each is given when its phone comes again and DeviceCheck"
+		    " answers; the log says why it did not (event devicecheck)",
+		    "%lld wait to be given", (long long)gifts);
+	state_close(&state);
+	buf_free(&problem);
+}
+
 /* Does somebody answer there? Leaves errno. */
 static bool
 answers(int type, const char *path)
@@ -327,6 +347,7 @@ check_all(struct doctor *d)
 		check_clock(d);
 		check_disk(d);
 		check_database(d);
+		check_debts(d);
 		check_worker(d);
 		check_endpoints(d);
 	} else {

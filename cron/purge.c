@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "domain/credits.h"
 #include "domain/events.h"
+#include "domain/limits.h"
 #include "domain/sessions.h"
 
 /* Rows at once: short transactions, the rest at the next turn. */
@@ -14,6 +15,9 @@
 /* Events serve streams that resume; a phone that slept longer asks anew. */
 #define EVENT_LIFE_MS (INT64_C(7) * 24 * 3600 * 1000)
 
+/* The longest window that anything is counted in is an hour. */
+#define WINDOW_LIFE_MS (INT64_C(2) * 3600 * 1000)
+
 void
 purge(struct worker *worker)
 {
@@ -22,6 +26,8 @@ purge(struct worker *worker)
 	/* Failures were logged; the next turn tries again. */
 	(void)jobs_purge_keys(worker->state.db, now_ms, PURGE_ROWS);
 	(void)sessions_purge(worker->state.db, now_ms, PURGE_ROWS);
+	(void)limits_purge(worker->state.db, now_ms - WINDOW_LIFE_MS,
+	    PURGE_ROWS);
 	(void)events_purge(worker->state.db, now_ms - EVENT_LIFE_MS,
 	    PURGE_ROWS);
 }

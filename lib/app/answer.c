@@ -237,6 +237,13 @@ answer_head(const struct response *res, struct buf *head)
 	if (res->retry_after_s > 0)
 		buf_appendf(head, "Retry-After: %lld\r\n",
 		    (long long)res->retry_after_s);
+	if (res->limit_max > 0)
+		buf_appendf(head,
+		    "X-RateLimit-Limit: %lld\r\n"
+		    "X-RateLimit-Remaining: %lld\r\n"
+		    "X-RateLimit-Reset: %lld\r\n",
+		    (long long)res->limit_max, (long long)res->limit_remaining,
+		    (long long)res->limit_reset_s);
 	if (res->is_replay)
 		buf_append(head, STR("X-Idempotent-Replay: true\r\n"));
 	if (res->has_auth_version)

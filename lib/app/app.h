@@ -67,6 +67,7 @@ struct request {
 	struct str prefer;
 	struct str accept;
 	struct str accept_profile;
+	struct str content_profile;
 	struct str bearer;		/* "" without a token */
 	struct str remote_address;
 	struct str request_id;
@@ -88,6 +89,10 @@ struct response {
 	char disposition[128];		/* Content-Disposition; "" = none */
 	char content_range[64];		/* "" = none */
 	int64_t retry_after_s;		/* 0 = none */
+	/* The limit that was reached, for a 429; limit_max 0 = none. */
+	int64_t limit_max;
+	int64_t limit_remaining;
+	int64_t limit_reset_s;
 	bool is_replay;			/* X-Idempotent-Replay: true */
 	bool has_auth_version;		/* X-Supabase-Api-Version */
 	unsigned allow;			/* of a 405 */
@@ -109,6 +114,7 @@ struct endpoint {
 	size_t body_bytes_max;
 	int processes;			/* 0 = 2 */
 	int read_timeout_s;		/* the router waits this long; 0 = 15 */
+	size_t response_bytes_max;	/* 0 = 4 MiB */
 	bool is_sandbox_only;
 	bool sends_files;		/* may answer with accel_path */
 	bool is_read_only;		/* its connection refuses to write */

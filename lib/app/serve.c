@@ -89,6 +89,7 @@ read_head(const struct fcgi *fcgi, struct request *req)
 	req->prefer = fcgi_param(fcgi, "HTTP_PREFER");
 	req->accept = fcgi_param(fcgi, "HTTP_ACCEPT");
 	req->accept_profile = fcgi_param(fcgi, "HTTP_ACCEPT_PROFILE");
+	req->content_profile = fcgi_param(fcgi, "HTTP_CONTENT_PROFILE");
 	req->lang = lang_negotiate(fcgi_param(fcgi, "HTTP_ACCEPT_LANGUAGE"));
 	/* The path as it came: what is authorised is what is served. */
 	(void)str_cut(fcgi_param(fcgi, "REQUEST_URI"), '?', &req->path, &rest);
@@ -235,12 +236,16 @@ serve_one(struct app *app, struct fcgi *fcgi, struct request *req,
 static void
 loop(struct app *app)
 {
+	const size_t response_bytes_max =
+	    app->endpoint->response_bytes_max == 0 ?
+	    RESPONSE_BYTES_MAX :
+	    app->endpoint->response_bytes_max;
 	struct fcgi *fcgi = fcgi_new();
 	struct arena arena;
 	struct buf body, head;
 
 	arena_init(&arena, REQUEST_ARENA_BYTES);
-	buf_init(&body, RESPONSE_BYTES_MAX);
+	buf_init(&body, response_bytes_max);
 	buf_init(&head, HEAD_BYTES_MAX);
 	while (fcgi_accept(fcgi)) {
 		struct request req = { .arena = &arena, .lang = LANG_EN };
@@ -250,6 +255,11 @@ loop(struct app *app)
 		buf_clear(&head);
 		serve_one(app, fcgi, &req, &res, &head);
 		body = res.body;
+		/* One large answer must not stay in memory for ever. */
+		if (body.capacity_bytes > RESPONSE_BYTES_MAX) {
+			buf_free(&body);
+			buf_init(&body, response_bytes_max);
+		}
 		arena_reset(&arena);
 	}
 	buf_free(&head);

@@ -296,6 +296,12 @@ config_parse(struct config *config, struct str file, char *const *environment,
 		buf_appendf(problem, "RENDIO_MODE must be sandbox or live");
 		return false;
 	}
+	if (config_number(config, CONFIG_DEVICECHECK_GRANT_BIT) ==
+	    config_number(config, CONFIG_DEVICECHECK_BAN_BIT)) {
+		buf_appendf(problem, "RENDIO_DEVICECHECK_GRANT_BIT and "
+				     "RENDIO_DEVICECHECK_BAN_BIT must differ");
+		return false;
+	}
 	if (!config_is_set(config, CONFIG_PUBLIC_URL)) {
 		(void)snprintf(url, sizeof(url), "https://127.0.0.1:%lld",
 		    (long long)config_number(config, CONFIG_PORT));

@@ -37,6 +37,11 @@
 	X(DEVICECHECK_URL, TEXT, "", 0, 0)                           \
 	X(DEVICECHECK_KEY_ID, TEXT, "", 0, 0)                        \
 	X(DEVICECHECK_KEY_FILE, TEXT, "", 0, 0)                      \
+	X(DEVICECHECK_GRANT_BIT, NUMBER, "0", 0, 1)                  \
+	X(DEVICECHECK_BAN_BIT, NUMBER, "1", 0, 2)                    \
+	X(DEVICE_ACCOUNTS_MAX, NUMBER, "5", 1, 1000000)              \
+	X(LIMIT_DEVICE_CHECK_PER_H, NUMBER, "10", 1, 1000000)        \
+	X(LIMIT_ADDRESS_CHECK_PER_H, NUMBER, "600", 1, 1000000)      \
 	X(APPLEID_URL, TEXT, "", 0, 0)                               \
 	X(APPLEID_CLIENT_IDS, TEXT, "", 0, 0)                        \
 	X(APPLEID_KEY_ID, TEXT, "", 0, 0)                            \

@@ -6,10 +6,11 @@
 #include <assert.h>
 
 struct device {
-	bool is_known;
 	bool has_user;
 	struct uuid user_id;
 	bool had_gift;
+	bool has_claim;
+	int64_t accounts_count;
 };
 
 static enum err
@@ -17,7 +18,8 @@ read_device(struct db *db, const struct device_entry *entry,
     struct device *device)
 {
 	static const char sql[] =
-	    "SELECT user_id, granted_user_id FROM devices WHERE id_hash = ?1";
+	    "SELECT user_id, granted_user_id, claim_began_at_ms,"
+	    " accounts_count FROM devices WHERE id_hash = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;
@@ -26,43 +28,63 @@ read_device(struct db *db, const struct device_entry *entry,
 	err = db_step(stmt, &found);
 	if (err != OK)
 		return err;
-	*device = (struct device){ .is_known = found };
+	*device = (struct device){ 0 };
 	if (found) {
 		device->has_user = !db_column_is_null(stmt, 0);
 		device->user_id = db_column_uuid(stmt, 0);
 		device->had_gift = !db_column_is_null(stmt, 1);
+		device->has_claim = !db_column_is_null(stmt, 2);
+		device->accounts_count = db_column_int64(stmt, 3);
 	}
 	return OK;
 }
 
+/*
+ * A bit that differs from what was last seen or set here is strange, unless a
+ * claim is open, whose outcome nobody knows.
+ */
 static enum err
 note_device(struct db *db, const struct device_entry *entry)
 {
 	static const char sql[] =
-	    "INSERT INTO devices (id_hash, user_id, created_at_ms, seen_at_ms)"
-	    " VALUES (?1, ?2, ?3, ?3)"
+	    "INSERT INTO devices (id_hash, user_id, claim_began_at_ms,"
+	    " grant_bit, created_at_ms, seen_at_ms)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?5)"
 	    " ON CONFLICT (id_hash) DO UPDATE SET user_id = excluded.user_id,"
 	    " seen_at_ms = excluded.seen_at_ms,"
-	    " accounts_count = devices.accounts_count + ?4";
+	    " accounts_count = devices.accounts_count + ?6,"
+	    " bit_changes_count = devices.bit_changes_count +"
+	    "  (devices.claim_began_at_ms IS NULL AND COALESCE("
+	    "   devices.grant_bit <> excluded.grant_bit, 0)),"
+	    " grant_bit = COALESCE(excluded.grant_bit, devices.grant_bit),"
+	    " claim_began_at_ms = COALESCE(excluded.claim_began_at_ms,"
+	    "  devices.claim_began_at_ms)";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
 	db_bind_blob(stmt, 1, entry->id_hash, DEVICE_HASH_BYTES);
 	db_bind_uuid(stmt, 2, &entry->session.user_id);
-	db_bind_int64(stmt, 3, entry->now_ms);
-	db_bind_int64(stmt, 4, entry->is_new ? 1 : 0);
+	if (entry->must_set_bit)
+		db_bind_int64(stmt, 3, entry->now_ms);
+	if (entry->is_verified)
+		db_bind_bool(stmt, 4, entry->had_gift);
+	db_bind_int64(stmt, 5, entry->now_ms);
+	db_bind_int64(stmt, 6, entry->is_new ? 1 : 0);
 	return db_run(stmt);
 }
 
+/* Only from pending: what was decided stays. */
 static enum err
-set_grant_state(struct db *db, const struct uuid *user_id, const char *state)
+settle_grant_state(struct db *db, const struct uuid *user_id, const char *state,
+    int64_t *ret_changes)
 {
 	static const char sql[] =
-	    "UPDATE users SET grant_state = ?2 WHERE id = ?1";
+	    "UPDATE users SET grant_state = ?2 WHERE id = ?1"
+	    " AND grant_state = 'pending' AND status = 'active'";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
 	db_bind_uuid(stmt, 1, user_id);
 	db_bind_text(stmt, 2, state);
-	return db_run(stmt);
+	return db_run_changes(stmt, ret_changes);
 }
 
 /* May this device come back to the account it had? Fills *account if so. */
@@ -86,6 +108,44 @@ find_account(struct db *db, const struct device_entry *entry,
 	return OK;
 }
 
+/* `account` is NULL for a new one. */
+static enum device_gift
+decide(const struct device_entry *entry, const struct device *device,
+    const struct account *account)
+{
+	if (device->had_gift)
+		return GIFT_ALREADY_CLAIMED;
+	if (account != NULL && strcmp(account->grant_state, "withheld") == 0)
+		return GIFT_WITHHELD;
+	if (account != NULL && strcmp(account->grant_state, "pending") != 0)
+		return GIFT_ALREADY_CLAIMED;
+	if (account == NULL && device->accounts_count >= entry->accounts_max)
+		return GIFT_WITHHELD;
+	if (entry->had_gift && !device->has_claim)
+		return GIFT_ALREADY_CLAIMED;
+	return GIFT_PENDING;
+}
+
+/* What was decided of the present account, and of the one it replaces. */
+static enum err
+write_decision(struct db *db, const struct device_entry *entry,
+    const struct device *device)
+{
+	int64_t changes;
+	enum err err = OK;
+
+	if (entry->gift != GIFT_PENDING)
+		err = settle_grant_state(db, &entry->session.user_id,
+		    entry->gift == GIFT_WITHHELD ? "withheld" :
+						   "already_claimed",
+		    &changes);
+	/* The device comes back to the new account only. */
+	if (err == OK && entry->is_new && device->has_user)
+		err = settle_grant_state(db, &device->user_id,
+		    "already_claimed", &changes);
+	return err;
+}
+
 static enum err
 enter(struct db *db, void *arg)
 {
@@ -103,6 +163,10 @@ enter(struct db *db, void *arg)
 	if (err != OK)
 		return err;
 	entry->is_new = !is_back;
+	entry->credits_remaining = is_back ? account.credits_remaining : 0;
+	entry->gift = decide(entry, &device, is_back ? &account : NULL);
+	entry->must_set_bit = entry->gift == GIFT_PENDING &&
+	    entry->is_verified && !entry->had_gift;
 	user_id = account.id;
 	if (!is_back)
 		err = accounts_create_guest(db, entry->lang, entry->now_ms,
@@ -112,25 +176,16 @@ enter(struct db *db, void *arg)
 		    entry->now_ms, &entry->session);
 	if (err == OK)
 		err = note_device(db, entry);
-	if (err != OK)
-		return err;
-
-	/*
-	 * The bit may have been set for the gift that is still pending here;
-	 * for anybody else it says that the gift is gone.
-	 */
-	entry->is_pending = !device.had_gift &&
-	    (is_back ? strcmp(account.grant_state, "pending") == 0 :
-		       !entry->had_gift);
-	entry->credits_remaining = account.credits_remaining;
-	if (!is_back && !entry->is_pending)
-		err = set_grant_state(db, &user_id, "already_claimed");
+	if (err == OK)
+		err = write_decision(db, entry, &device);
 	return err;
 }
 
 enum err
 devices_enter(struct db *db, struct device_entry *entry)
 {
+	assert(!entry->had_gift || entry->is_verified);
+	assert(entry->accounts_max > 0);
 	return db_transaction(db, enter, entry);
 }
 
@@ -145,31 +200,24 @@ struct gift {
 static enum err
 claim(struct db *db, const struct device_entry *entry, bool *ret_claimed)
 {
-	static const char device_sql[] =
-	    "UPDATE devices SET granted_user_id = ?2"
-	    " WHERE id_hash = ?1 AND granted_user_id IS NULL";
-	static const char user_sql[] =
-	    "UPDATE users SET grant_state = 'granted'"
-	    " WHERE id = ?1 AND grant_state = 'pending'";
-	CLEANUP(db_release) struct db_stmt *device = db_prepare(db, device_sql);
-	CLEANUP(db_release) struct db_stmt *user = db_prepare(db, user_sql);
-	int64_t users, devices = 0;
+	static const char sql[] =
+	    "UPDATE devices SET granted_user_id = ?2, grant_bit = 1,"
+	    " claim_began_at_ms = NULL"
+	    " WHERE id_hash = ?1 AND granted_user_id IS NULL"
+	    " AND EXISTS (SELECT 1 FROM users WHERE id = ?2"
+	    "  AND grant_state = 'pending' AND status = 'active')";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	int64_t devices, users;
 	enum err err;
 
-	db_bind_uuid(user, 1, &entry->session.user_id);
-	err = db_run_changes(user, &users);
-	if (err != OK)
-		return err;
-	db_bind_blob(device, 1, entry->id_hash, DEVICE_HASH_BYTES);
-	db_bind_uuid(device, 2, &entry->session.user_id);
-	if (users == 1)
-		err = db_run_changes(device, &devices);
-	if (err != OK)
-		return err;
-	if (users == 1 && devices == 0)
-		err = set_grant_state(db, &entry->session.user_id,
-		    "already_claimed");
-	*ret_claimed = devices == 1;
+	db_bind_blob(stmt, 1, entry->id_hash, DEVICE_HASH_BYTES);
+	db_bind_uuid(stmt, 2, &entry->session.user_id);
+	err = db_run_changes(stmt, &devices);
+	if (err == OK)
+		err = settle_grant_state(db, &entry->session.user_id,
+		    devices == 1 ? "granted" : "already_claimed", &users);
+	if (err == OK)
+		*ret_claimed = devices == 1;
 	return err;
 }
 
@@ -192,15 +240,81 @@ grant(struct db *db, void *arg)
 }
 
 enum err
-devices_grant(struct db *db, const struct device_entry *entry,
-    int64_t amount_credits, bool *ret_given, int64_t *ret_balance)
+devices_grant(struct db *db, struct device_entry *entry, int64_t amount_credits)
 {
 	struct gift gift = { .entry = entry, .amount_credits = amount_credits };
-	const enum err err = db_transaction(db, grant, &gift);
+	enum err err;
 
+	assert(entry->gift == GIFT_PENDING);
+	assert(entry->is_verified);
+	err = db_transaction(db, grant, &gift);
 	if (err != OK)
 		return err;
-	*ret_given = gift.given;
-	*ret_balance = gift.balance;
+	entry->gift = gift.given ? GIFT_GRANTED : GIFT_ALREADY_CLAIMED;
+	entry->credits_remaining = gift.balance;
 	return OK;
+}
+
+static enum err
+withdraw(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "UPDATE devices SET claim_began_at_ms = NULL WHERE id_hash = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct device_entry *entry = arg;
+
+	db_bind_blob(stmt, 1, entry->id_hash, DEVICE_HASH_BYTES);
+	return db_run(stmt);
+}
+
+enum err
+devices_withdraw(struct db *db, const struct device_entry *entry)
+{
+	struct device_entry copy = *entry;
+
+	return db_transaction(db, withdraw, &copy);
+}
+
+struct rejection {
+	const uint8_t *id_hash;
+	int64_t now_ms;
+};
+
+static enum err
+note_rejection(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "UPDATE devices SET rejections_count = rejections_count + 1,"
+	    " seen_at_ms = ?2 WHERE id_hash = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct rejection *rejection = arg;
+
+	db_bind_blob(stmt, 1, rejection->id_hash, DEVICE_HASH_BYTES);
+	db_bind_int64(stmt, 2, rejection->now_ms);
+	return db_run(stmt);
+}
+
+enum err
+devices_note_rejection(struct db *db, const uint8_t id_hash[DEVICE_HASH_BYTES],
+    int64_t now_ms)
+{
+	struct rejection rejection = { id_hash, now_ms };
+
+	return db_transaction(db, note_rejection, &rejection);
+}
+
+enum err
+devices_pending_count(struct db *db, int64_t *ret_count)
+{
+	static const char sql[] =
+	    "SELECT COUNT(*) FROM users"
+	    " WHERE grant_state = 'pending' AND status = 'active'";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	bool found;
+	enum err err;
+
+	err = db_step(stmt, &found);
+	if (err == OK)
+		*ret_count = db_column_int64(stmt, 0);
+	return err;
 }

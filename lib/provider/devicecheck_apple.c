@@ -109,7 +109,7 @@ read_bits(struct str body, struct devicecheck_bits *ret_bits)
 
 	arena_init(&arena, ANSWER_ARENA_BYTES);
 	answer = json_parse(&arena, body);
-	if (answer != NULL)
+	if (json_is_object(answer))
 		ok = json_to_bool(json_member(answer, "bit0"), &bits.bit0) &&
 		    json_to_bool(json_member(answer, "bit1"), &bits.bit1);
 	else {
@@ -139,6 +139,8 @@ devicecheck_apple_query_answer(
 enum devicecheck_verdict
 devicecheck_apple_update_answer(const struct fetch_response *response)
 {
+	if (response->phase == FETCH_MAYBE_SENT)
+		return DEVICECHECK_UNKNOWN;
 	return verdict_of(response);
 }
 
@@ -193,11 +195,17 @@ ask(const struct config *config, const char *path, const struct buf *body,
 		bearer.header[0] = '\0';
 }
 
-/* The verdict hides the reason, which the operator needs. */
+/*
+ * The verdict hides the reason, which the operator needs.  What Apple refuses
+ * to us (a key, a clock, a form) does not go away by itself.
+ */
 static void
 log_unavailable(const struct fetch_response *response)
 {
-	struct log log = log_begin(LOG_WARNING, "devicecheck");
+	const bool is_ours = response->status >= 400 &&
+	    response->status < 500 && response->status != 429;
+	struct log log =
+	    log_begin(is_ours ? LOG_ERROR : LOG_WARNING, "devicecheck");
 
 	log_text(&log, "problem", "unavailable");
 	log_int64(&log, "http_status", response->status);
@@ -240,7 +248,8 @@ devicecheck_apple_update(
 	json_end_object(&w);
 	ask(config, "/v1/update_two_bits", &body, &response);
 	verdict = devicecheck_apple_update_answer(&response);
-	if (verdict == DEVICECHECK_UNAVAILABLE)
+	if (verdict == DEVICECHECK_UNAVAILABLE ||
+	    verdict == DEVICECHECK_UNKNOWN)
 		log_unavailable(&response);
 	return verdict;
 }

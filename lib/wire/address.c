@@ -3,8 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <string.h>
 
 #define V4(a, b, c, d) \
 	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (d))
@@ -77,4 +76,32 @@ address_is_public(const struct sockaddr *address)
 	default:
 		return false;
 	}
+}
+
+bool
+address_network(struct str text, uint8_t ret_bytes[ADDRESS_NETWORK_BYTES])
+{
+	uint8_t bytes[ADDRESS_NETWORK_BYTES] = { 0 };
+	char name[INET6_ADDRSTRLEN];
+	struct in6_addr in6;
+	struct in_addr in;
+
+	if (!str_copy(text, name, sizeof(name)))
+		return false;
+	if (inet_pton(AF_INET, name, &in) == 1)
+		memcpy(bytes, &in, sizeof(in));
+	else if (inet_pton(AF_INET6, name, &in6) != 1)
+		return false;
+	else if (IN6_IS_ADDR_V4MAPPED(&in6))
+		memcpy(bytes, &in6.s6_addr[12], sizeof(in));
+	else
+		memcpy(bytes, in6.s6_addr, sizeof(bytes));
+	memcpy(ret_bytes, bytes, sizeof(bytes));
+	return true;
+}
+
+bool
+address_is_local(struct str text)
+{
+	return str_equal(text, STR("127.0.0.1")) || str_equal(text, STR("::1"));
 }

@@ -2,7 +2,8 @@
 #ifndef WIRE_ADDRESS_H
 #define WIRE_ADDRESS_H
 
-#include <stdbool.h>
+#include "base/str.h"
+
 #include <sys/socket.h>
 
 /*
@@ -15,5 +16,17 @@
  * for other families too.
  */
 bool address_is_public(const struct sockaddr *address);
+
+#define ADDRESS_NETWORK_BYTES 8
+
+/*
+ * The network that counts as one client of ours: an IPv4 address (4 bytes, the
+ * rest zero), or the first 64 bits of an IPv6 address, all of which one
+ * customer gets.  False for text that is no address.
+ */
+bool address_network(struct str text, uint8_t ret_bytes[ADDRESS_NETWORK_BYTES]);
+
+/* Is it 127.0.0.1 or ::1, this machine itself? */
+bool address_is_local(struct str text);
 
 #endif

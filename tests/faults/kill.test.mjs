@@ -12,22 +12,13 @@ import fs from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { start, until } from "../api/support/instance.mjs";
+import { chance } from "./chance.mjs";
 
 const KILLS = Number(process.env.RENDIO_KILLS ?? 200);
 const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
 const PHONES = 8;
 const CREDITS = 400;
 const SETTLE_MS_MAX = 180_000;
-
-/** mulberry32: a run is repeated by its seed. */
-function chance(seed) {
-	return () => {
-		seed = (seed + 0x6d2b79f5) | 0;
-		let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-		t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-		return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-	};
-}
 
 let rendio;
 

@@ -319,6 +319,9 @@ half_an_answer_is_none(void **state)
 	assert_int_equal(devicecheck_apple_query_answer(&response, &bits),
 	    DEVICECHECK_UNAVAILABLE);
 	assert_int_equal(devicecheck_apple_update_answer(&response),
+	    DEVICECHECK_UNKNOWN);
+	response.phase = FETCH_NOT_SENT;
+	assert_int_equal(devicecheck_apple_update_answer(&response),
 	    DEVICECHECK_UNAVAILABLE);
 	response = answered(200, "");
 	assert_int_equal(

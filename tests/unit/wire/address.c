@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/un.h>
 
 #include <cmocka.h>
@@ -127,6 +128,52 @@ other_families_are_not_public(void **state)
 	assert_false(address_is_public((const struct sockaddr *)&un));
 }
 
+static void
+expect_network(const char *text, const char *hex)
+{
+	uint8_t bytes[ADDRESS_NETWORK_BYTES];
+	char got[2 * ADDRESS_NETWORK_BYTES + 1];
+
+	assert_true(address_network(str_from(text), bytes));
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		(void)snprintf(got + 2 * i, 3, "%02x", bytes[i]);
+	assert_string_equal(got, hex);
+}
+
+static void
+one_client_is_an_ipv4_address_or_64_bits_of_ipv6(void **state)
+{
+	(void)state;
+	expect_network("192.0.2.7", "c000020700000000");
+	expect_network("::ffff:192.0.2.7", "c000020700000000");
+	expect_network("2001:db8:1:2:3:4:5:6", "20010db800010002");
+	expect_network("2001:db8:1:2::", "20010db800010002");
+	expect_network("::1", "0000000000000000");
+}
+
+static void
+what_is_no_address_has_no_network(void **state)
+{
+	static const char *const wrong[] = { "", "unix:", "192.0.2", "1.2.3.4 ",
+		"1.2.3.4:80", "[::1]", "::1%lo", "localhost",
+		"1111111111111111111111111111111111111111111111111" };
+	uint8_t bytes[ADDRESS_NETWORK_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_false(address_network(str_from(wrong[i]), bytes));
+}
+
+static void
+only_two_addresses_are_this_machine_itself(void **state)
+{
+	(void)state;
+	assert_true(address_is_local(STR("127.0.0.1")));
+	assert_true(address_is_local(STR("::1")));
+	assert_false(address_is_local(STR("127.0.0.2")));
+	assert_false(address_is_local(STR("")));
+}
+
 int
 main(void)
 {
@@ -136,6 +183,9 @@ main(void)
 		cmocka_unit_test(only_global_unicast_v6_is_public),
 		cmocka_unit_test(v6_that_hides_v4_is_not_public),
 		cmocka_unit_test(other_families_are_not_public),
+		cmocka_unit_test(one_client_is_an_ipv4_address_or_64_bits_of_ipv6),
+		cmocka_unit_test(what_is_no_address_has_no_network),
+		cmocka_unit_test(only_two_addresses_are_this_machine_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
