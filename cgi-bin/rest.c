@@ -17,15 +17,10 @@
  */
 
 #include "app/app.h"
+#include "app/rows.h"
 #include "app/view.h"
-#include "wire/rest.h"
 
 #include <assert.h>
-
-/* The most of a client's own words that an error repeats, in bytes. */
-#define ECHO_BYTES_MAX 64
-
-#define ONE_OBJECT "application/vnd.pgrst.object+json"
 
 struct rows {
 	struct arena *arena;
@@ -143,33 +138,6 @@ find_source(struct str name)
 	return NULL;
 }
 
-static enum err
-refuse(const struct app *app, const struct request *req, struct response *res,
-    enum rest_verdict verdict, struct str bad)
-{
-	const int echo =
-	    bad.len < ECHO_BYTES_MAX ? (int)bad.len : ECHO_BYTES_MAX;
-	char text[ECHO_BYTES_MAX + 64];
-
-	switch (verdict) {
-	case REST_UNKNOWN_COLUMN:
-		(void)snprintf(text, sizeof(text), "column %.*s does not exist",
-		    echo, bad.ptr);
-		return app_error(app, req, res, 400, "42703", text);
-	case REST_BAD_VALUE:
-		(void)snprintf(text, sizeof(text),
-		    "invalid input syntax for the column's type: %.*s", echo,
-		    bad.ptr);
-		return app_error(app, req, res, 400, "22P02", text);
-	case REST_UNREADABLE:
-	case REST_OK:
-		break;
-	}
-	(void)snprintf(text, sizeof(text), "failed to parse: %.*s", echo,
-	    bad.ptr);
-	return app_error(app, req, res, 400, "PGRST100", text);
-}
-
 /* Rows first to end (not included) of what was found. */
 static void
 write_rows(struct response *res, const struct source *source,
@@ -179,17 +147,6 @@ write_rows(struct response *res, const struct source *source,
 	for (size_t i = first; i < end; i++)
 		source->write(&res->json, rows->row[i], rows->query->members);
 	json_end_array(&res->json);
-}
-
-static void
-say_range(struct response *res, size_t first, size_t end)
-{
-	if (first == end)
-		(void)snprintf(res->content_range, sizeof(res->content_range),
-		    "*/*");
-	else
-		(void)snprintf(res->content_range, sizeof(res->content_range),
-		    "%zu-%zu/*", first, end - 1);
 }
 
 static size_t
@@ -209,15 +166,13 @@ rest(struct app *app, const struct request *req, struct response *res)
 	size_t first, end;
 	enum err err;
 
-	if (req->accept_profile.len > 0 &&
-	    !str_equal(req->accept_profile, STR("public")))
-		return app_error(app, req, res, 406, "PGRST106",
-		    "The schema must be one of the following: public");
+	if (rows_refuse_schema(app, req, res))
+		return OK;
 	if (source == NULL)
 		return ERR_NOT_FOUND;
 	verdict = rest_parse(&source->table, &req->query, &query, &bad);
 	if (verdict != REST_OK)
-		return refuse(app, req, res, verdict, bad);
+		return rows_refuse_query(app, req, res, verdict, bad);
 	err = source->read(app->db, &rows);
 	if (err != OK)
 		return err;
@@ -225,15 +180,14 @@ rest(struct app *app, const struct request *req, struct response *res)
 	rest_sort(&query, rows.row, rows.count);
 	first = lesser(query.offset, rows.count);
 	end = first + lesser(query.limit, rows.count - first);
-	if (http_content_type_is(req->accept, STR(ONE_OBJECT))) {
+	if (http_content_type_is(req->accept, STR(ROWS_ONE_OBJECT))) {
 		if (end - first != 1)
-			return app_error(app, req, res, 406, "PGRST116",
-			    "Cannot coerce the result to a single JSON object");
+			return rows_refuse_object(app, req, res);
 		source->write(&res->json, rows.row[first], query.members);
-		res->content_type = ONE_OBJECT;
+		res->content_type = ROWS_ONE_OBJECT;
 	} else
 		write_rows(res, source, &rows, first, end);
-	say_range(res, first, end);
+	rows_say_range(res, first, end);
 	return OK;
 }
 

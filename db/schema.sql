@@ -281,7 +281,7 @@ CREATE TABLE events (
 ) STRICT;
 CREATE INDEX events_by_user ON events (user_id, id);
 CREATE INDEX events_by_age ON events (created_at_ms);
-CREATE INDEX users_with_pending_gift ON users (id)
+CREATE INDEX users_with_pending_gift ON users (grant_state)
   WHERE grant_state = 'pending' AND status = 'active';
 CREATE TABLE limit_windows (
   kind TEXT NOT NULL CHECK (kind IN ('device', 'address')),

@@ -10,7 +10,7 @@ ALTER TABLE devices ADD COLUMN bit_changes_count INTEGER NOT NULL DEFAULT 0
   CHECK (bit_changes_count >= 0);
 ALTER TABLE devices ADD COLUMN rejections_count INTEGER NOT NULL DEFAULT 0
   CHECK (rejections_count >= 0);
-CREATE INDEX users_with_pending_gift ON users (id)
+CREATE INDEX users_with_pending_gift ON users (grant_state)
   WHERE grant_state = 'pending' AND status = 'active';
 
 -- How often somebody did something in a window that began then. The subject

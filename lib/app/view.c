@@ -127,27 +127,57 @@ text_or_null(struct json_writer *w, const char *name, const char *value)
 	json_text(w, name, value[0] == '\0' ? NULL : value);
 }
 
+static void
+write_user(struct json_writer *w, const struct account *account,
+    unsigned members)
+{
+	if (members & VIEW_USER_ID)
+		json_uuid(w, "id", &account->id);
+	if (members & VIEW_USER_EMAIL)
+		text_or_null(w, "email", account->email);
+	/* The id of the device is a secret and is answered to nobody. */
+	if (members & VIEW_USER_DEVICE_ID)
+		json_null(w, "device_id");
+	if (members & VIEW_USER_APPLE_SUB)
+		text_or_null(w, "apple_sub", account->apple_sub);
+	if (members & VIEW_USER_IS_GUEST)
+		json_bool(w, "is_guest", account->is_guest);
+	if (members & VIEW_USER_TIER)
+		json_text(w, "tier", account->is_premium ? "premium" : "free");
+	if (members & VIEW_USER_CREDITS_REMAINING)
+		json_int64(w, "credits_remaining", account->credits_remaining);
+	if (members & VIEW_USER_CREDITS_TOTAL)
+		json_int64(w, "credits_total", account->credits_total);
+	if (members & VIEW_USER_INITIAL_GRANT_CLAIMED)
+		json_bool(w, "initial_grant_claimed",
+		    strcmp(account->grant_state, "pending") != 0);
+	if (members & VIEW_USER_LANGUAGE)
+		json_text(w, "language", account->language);
+	if (members & VIEW_USER_THEME_PREFERENCE)
+		json_text(w, "theme_preference", account->theme_preference);
+	if (members & VIEW_USER_APP_ACCOUNT_TOKEN)
+		json_uuid(w, "app_account_token", &account->app_account_token);
+	if (members & VIEW_USER_CREATED_AT)
+		json_time(w, "created_at", account->created_at_ms);
+	if (members & VIEW_USER_UPDATED_AT)
+		json_time(w, "updated_at", account->updated_at_ms);
+}
+
+void
+view_user(struct json_writer *w, const struct account *account,
+    unsigned members)
+{
+	json_begin_object(w, NULL);
+	write_user(w, account, members);
+	json_end_object(w);
+}
+
 void
 view_profile(struct json_writer *w, const char *name,
     const struct account *account)
 {
 	json_begin_object(w, name);
-	json_uuid(w, "id", &account->id);
-	text_or_null(w, "email", account->email);
-	/* The id of the device is a secret and is answered to nobody. */
-	json_null(w, "device_id");
-	text_or_null(w, "apple_sub", account->apple_sub);
-	json_bool(w, "is_guest", account->is_guest);
-	json_text(w, "tier", account->is_premium ? "premium" : "free");
-	json_int64(w, "credits_remaining", account->credits_remaining);
-	json_int64(w, "credits_total", account->credits_total);
-	json_bool(w, "initial_grant_claimed",
-	    strcmp(account->grant_state, "pending") != 0);
-	json_text(w, "language", account->language);
-	json_text(w, "theme_preference", account->theme_preference);
-	json_uuid(w, "app_account_token", &account->app_account_token);
-	json_time(w, "created_at", account->created_at_ms);
-	json_time(w, "updated_at", account->updated_at_ms);
+	write_user(w, account, ~0U);
 	json_end_object(w);
 }
 

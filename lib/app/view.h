@@ -20,7 +20,29 @@
 void view_job(const struct app *app, const struct request *req,
     struct json_writer *w, const struct job *job, bool is_detail);
 
-/* The app's User object, as a member `name` or at the top (NULL). */
+/* Members of the app's User object. */
+enum {
+	VIEW_USER_ID = 1 << 0,
+	VIEW_USER_EMAIL = 1 << 1,
+	VIEW_USER_DEVICE_ID = 1 << 2,
+	VIEW_USER_APPLE_SUB = 1 << 3,
+	VIEW_USER_IS_GUEST = 1 << 4,
+	VIEW_USER_TIER = 1 << 5,
+	VIEW_USER_CREDITS_REMAINING = 1 << 6,
+	VIEW_USER_CREDITS_TOTAL = 1 << 7,
+	VIEW_USER_INITIAL_GRANT_CLAIMED = 1 << 8,
+	VIEW_USER_LANGUAGE = 1 << 9,
+	VIEW_USER_THEME_PREFERENCE = 1 << 10,
+	VIEW_USER_APP_ACCOUNT_TOKEN = 1 << 11,
+	VIEW_USER_CREATED_AT = 1 << 12,
+	VIEW_USER_UPDATED_AT = 1 << 13,
+};
+
+/* Some members of the User object, an element of an array or at the top. */
+void view_user(struct json_writer *w, const struct account *account,
+    unsigned members);
+
+/* All of it, as a member `name` or at the top (NULL). */
 void view_profile(struct json_writer *w, const char *name,
     const struct account *account);
 

@@ -80,6 +80,71 @@ accounts_create_guest(struct db *db, enum lang lang, int64_t now_ms,
 	return err;
 }
 
+bool
+accounts_language_ok(struct str language)
+{
+	enum lang lang;
+
+	return lang_parse(language, &lang);
+}
+
+bool
+accounts_theme_preference_ok(struct str theme_preference)
+{
+	return str_equal(theme_preference, STR("system")) ||
+	    str_equal(theme_preference, STR("light")) ||
+	    str_equal(theme_preference, STR("dark"));
+}
+
+struct change {
+	const struct uuid *user_id;
+	const struct account_settings *settings;
+	int64_t now_ms;
+	struct account account;
+};
+
+static enum err
+change_settings(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "UPDATE users SET language = COALESCE(?2, language),"
+	    " theme_preference = COALESCE(?3, theme_preference),"
+	    " updated_at_ms = ?4 WHERE id = ?1 AND status = 'active'";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	struct change *change = arg;
+	const struct account_settings *settings = change->settings;
+	int64_t changes;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, change->user_id);
+	if (settings->language[0] != '\0')
+		db_bind_text(stmt, 2, settings->language);
+	if (settings->theme_preference[0] != '\0')
+		db_bind_text(stmt, 3, settings->theme_preference);
+	db_bind_int64(stmt, 4, change->now_ms);
+	err = db_run_changes(stmt, &changes);
+	if (err != OK)
+		return err;
+	if (changes == 0)
+		return ERR_UNAUTHORIZED;
+	return accounts_get(db, change->user_id, &change->account);
+}
+
+enum err
+accounts_change_settings(struct db *db, const struct uuid *user_id,
+    const struct account_settings *settings, int64_t now_ms,
+    struct account *ret_account)
+{
+	struct change change = { .user_id = user_id,
+		.settings = settings,
+		.now_ms = now_ms };
+	const enum err err = db_transaction(db, change_settings, &change);
+
+	if (err == OK)
+		*ret_account = change.account;
+	return err;
+}
+
 struct ban {
 	const struct uuid *user_id;
 	bool banned;

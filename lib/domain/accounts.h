@@ -41,6 +41,24 @@ enum err accounts_get(struct db *db, const struct uuid *user_id,
 enum err accounts_create_guest(struct db *db, enum lang lang, int64_t now_ms,
     struct uuid *ret_user_id);
 
+/* What users may change of their account; "" leaves a setting as it is. */
+struct account_settings {
+	char language[3];
+	char theme_preference[8];
+};
+
+/* Are these a setting's values? */
+bool accounts_language_ok(struct str language);
+bool accounts_theme_preference_ok(struct str theme_preference);
+
+/*
+ * Changes the settings in a transaction of its own; the values are ok.
+ * Errors: ERR_UNAUTHORIZED when the account was banned or deleted meanwhile.
+ */
+enum err accounts_change_settings(struct db *db, const struct uuid *user_id,
+    const struct account_settings *settings, int64_t now_ms,
+    struct account *ret_account);
+
 /*
  * Bans (and ends all sessions) or lifts a ban, in a transaction of its own.
  * Errors: ERR_USER_NOT_FOUND.

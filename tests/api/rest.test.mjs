@@ -225,8 +225,9 @@ test("an error repeats little of what was sent, as JSON", async () => {
 });
 
 test("other tables are PGRST205", async () => {
-	for (const path of ["", "users", "jobs", "nope", "themes/", "Themes",
-		"themes%20", "sqlite_master", "rpc/x", "users?id=eq.1"])
+	for (const path of ["", "jobs", "nope", "themes/", "Themes",
+		"themes%20", "sqlite_master", "rpc/x", "rpc/add_credits",
+		"Users", "users/", "users%20", "video_jobs?id=eq.1"])
 		await assertRefused(path, 404, "PGRST205");
 });
 
@@ -316,7 +317,7 @@ test("supabase-js gets perhaps a row", async () => {
 test("supabase-js understands our errors", async () => {
 	for (const [query, status, code] of [
 		[supabase.from("nope").select(), 404, "PGRST205"],
-		[supabase.from("users").select(), 404, "PGRST205"],
+		[supabase.from("users").select(), 401, "42501"],
 		[supabase.from("themes").select("nope"), 400, "42703"],
 		[supabase.from("themes").select().eq("id", "7"), 400, "22P02"],
 		[supabase.from("themes").select().gt("name", "A"), 400,
