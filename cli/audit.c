@@ -58,19 +58,19 @@ print_text(const struct audit *audit)
 {
 	char id[UUID_TEXT_BYTES];
 
-	(void)printf("   %-46s %10s %10s\n", "invariant", "checked",
+	(void)printf("    %-46s %10s %10s\n", "invariant", "checked",
 	    "violations");
 	for (int n = 1; n <= AUDIT_INVARIANT_MAX; n++) {
 		const struct audit_finding *f = &audit->invariant[n];
 
 		if (audit_title(n) == NULL)
 			continue;
-		(void)printf("%d  %-46s %10lld %10lld\n", n, audit_title(n),
+		(void)printf("%2d  %-46s %10lld %10lld\n", n, audit_title(n),
 		    (long long)f->checked_count,
 		    (long long)f->violations_count);
 		for (size_t i = 0; i < reported(f); i++) {
 			uuid_format(&f->violation[i].id, id);
-			(void)printf("     %s  %s\n", id,
+			(void)printf("      %s  %s\n", id,
 			    f->violation[i].problem);
 		}
 	}

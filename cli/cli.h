@@ -34,6 +34,8 @@ int user_show_command(const struct args *args);
 int user_grant_command(const struct args *args);
 int user_ban_command(const struct args *args);
 int user_unban_command(const struct args *args);
+int user_sessions_command(const struct args *args);
+int user_logout_command(const struct args *args);
 int model_list_command(const struct args *args);
 int model_set_command(const struct args *args);
 int theme_list_command(const struct args *args);

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "domain/deletions.h"
 #include "domain/devices.h"
 
 #include <dirent.h>
@@ -43,6 +44,9 @@ void X509_free(X509 *certificate);
 
 /* The worker empties it at a fraction of this. */
 #define LOG_BYTES_MAX ((int64_t)64 * 1024 * 1024)
+
+/* The law gives a month; a day leaves time to find out what is wrong. */
+#define DELETION_MS_MAX (INT64_C(24) * 3600 * 1000)
 
 #define DOCTOR_PATH_BYTES_MAX 4096
 
@@ -255,15 +259,23 @@ check_debts(struct doctor *d)
 {
 	struct state state;
 	struct buf problem;
-	int64_t gifts = 0;
+	int64_t gifts = 0, steps = 0;
 
 	buf_init(&problem, 8192);
 	if (state_open(&state, STATE_READ, &problem) &&
-	    devices_pending_count(state.db, &gifts) == OK)
+	    devices_pending_count(state.db, &gifts) == OK &&
+	    deletions_stuck_count(state.db, clock_now_ms() - DELETION_MS_MAX,
+		&steps) == OK) {
 		note(d, gifts == 0 ? GREEN : YELLOW, "gifts",
 		    "each is given when its phone comes again and DeviceCheck"
 		    " answers; the log says why it did not (event devicecheck)",
 		    "%lld wait to be given", (long long)gifts);
+		note(d, steps == 0 ? GREEN : RED, "deletions",
+		    "see that the worker runs, and what its log says of them"
+		    " (event deletion)",
+		    "%lld steps have been open for more than a day",
+		    (long long)steps);
+	}
 	state_close(&state);
 	buf_free(&problem);
 }

@@ -46,6 +46,7 @@ static const struct task tasks[] = {
 	{ lease_jobs, 20 },
 	{ checkpoint, 100 },
 	{ delete_files, 1000 },
+	{ finish_deletions, 1000 },
 	{ renew_leases, ATTEMPT_LEASE_MS / 3 },
 	{ expire_credits, 30000 },
 	{ purge, 30000 },

@@ -42,6 +42,7 @@ void renew_leases(struct worker *worker);
 void checkpoint(struct worker *worker);
 void delete_files(struct worker *worker);
 void expire_credits(struct worker *worker);
+void finish_deletions(struct worker *worker);
 void purge(struct worker *worker);
 
 /* What a leased job needs now; each ends with step_done(). */

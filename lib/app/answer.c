@@ -111,6 +111,8 @@ answer_special(struct response *res, const struct endpoint *endpoint,
 	res->cache_control = "no-store";
 	res->etag[0] = '\0';
 	res->accel_path[0] = '\0';
+	res->disposition[0] = '\0';
+	res->content_range[0] = '\0';
 	switch (endpoint->dialect) {
 	case DIALECT_FUNCTIONS:
 		write_functions(res, req, code, text);

@@ -20,6 +20,8 @@ static const char *const titles[AUDIT_INVARIANT_MAX + 1] = {
 	[7] = "a job has one open attempt",
 	[8] = "a completed video has its file, a file its row",
 	[9] = "the ledger is an unbroken chain",
+	[10] = "a session is of somebody who may come in",
+	[11] = "a deleted account is empty",
 };
 
 const char *
@@ -44,6 +46,8 @@ static const struct {
 	{ 7, "SELECT COUNT(*) FROM attempts" },
 	{ 8, "SELECT COUNT(*) FROM objects" },
 	{ 9, "SELECT COUNT(*) FROM users" },
+	{ 10, "SELECT COUNT(*) FROM sessions" },
+	{ 11, "SELECT COUNT(*) FROM users WHERE status = 'deleted'" },
 };
 
 /*
@@ -158,6 +162,14 @@ static const struct check {
 	    " WHERE granted_user_id IS NOT NULL"
 	    " GROUP BY granted_user_id HAVING COUNT(*) > 1" },
 
+	{ 5, "the account was given the gift but does not know it",
+	    "SELECT user_id FROM ledger_entries l WHERE kind = 'grant'"
+	    " AND NOT EXISTS (SELECT 1 FROM users u WHERE u.id = l.user_id"
+	    "  AND u.grant_state = 'granted')" },
+	{ 5, "the device claims a gift that it has given",
+	    "SELECT granted_user_id FROM devices WHERE granted_user_id"
+	    " IS NOT NULL AND claim_began_at_ms IS NOT NULL" },
+
 	{ 6, "the key names a job of another user",
 	    "SELECT r.job_id FROM idempotency_records r WHERE NOT EXISTS"
 	    " (SELECT 1 FROM jobs j WHERE j.id = r.job_id"
@@ -191,6 +203,36 @@ static const struct check {
 	    " (SELECT 1 FROM jobs j WHERE j.id = o.job_id"
 	    "  AND j.user_id = o.user_id AND j.state = 'completed'"
 	    "  AND j.is_hidden = 0)" },
+
+	{ 10, "the session is of an account that is banned or deleted",
+	    "SELECT s.user_id FROM sessions s JOIN users u"
+	    " ON u.id = s.user_id WHERE u.status <> 'active'" },
+	{ 10, "the user has more sessions than are kept",
+	    "SELECT user_id FROM sessions GROUP BY user_id"
+	    " HAVING COUNT(*) > 10" },
+
+	{ 11, "the deleted account has a name or a way back in",
+	    "SELECT id FROM users WHERE status = 'deleted'"
+	    " AND (email IS NOT NULL OR apple_sub IS NOT NULL"
+	    "  OR grant_state = 'pending' OR EXISTS"
+	    "  (SELECT 1 FROM devices d WHERE d.user_id = users.id))" },
+	{ 11, "the deleted account has a job that is seen or tells its prompt",
+	    "SELECT j.id FROM jobs j JOIN users u ON u.id = j.user_id"
+	    " WHERE u.status = 'deleted'"
+	    " AND (j.is_hidden = 0 OR j.prompt <> '')" },
+	{ 11, "the deleted account has a file that stays",
+	    "SELECT o.id FROM objects o JOIN users u ON u.id = o.user_id"
+	    " WHERE u.status = 'deleted' AND o.state = 'stored'" },
+	{ 11, "the deleted account has keys of its requests",
+	    "SELECT r.user_id FROM idempotency_records r"
+	    " JOIN users u ON u.id = r.user_id WHERE u.status = 'deleted'" },
+	{ 11, "nobody finishes the account's deletion",
+	    "SELECT id FROM users u WHERE status = 'deleted'"
+	    " AND NOT EXISTS (SELECT 1 FROM deletion_steps d"
+	    "  WHERE d.user_id = u.id)" },
+	{ 11, "the account is being deleted though it is there",
+	    "SELECT u.id FROM deletion_steps d JOIN users u"
+	    " ON u.id = d.user_id WHERE u.status <> 'deleted'" },
 };
 
 /* The same for what depends on the time, ?1. */
@@ -202,6 +244,9 @@ static const struct check overdue_checks[] = {
 	{ 3, "nobody has ended the job at its deadline",
 	    "SELECT id FROM jobs WHERE due_at_ms IS NOT NULL"
 	    " AND deadline_at_ms < ?1" },
+	{ 11, "nobody has tried the step of the deletion in time",
+	    "SELECT user_id FROM deletion_steps WHERE state = 'open'"
+	    " AND next_try_at_ms < ?1" },
 	/* Waiting behind others that are under way is no neglect. */
 	{ 3, "nobody submits the job",
 	    "SELECT id FROM jobs WHERE state = 'queued' AND due_at_ms < ?1"

@@ -87,9 +87,12 @@ insert_job(struct db *db, const struct job_order *order,
 	    "INSERT INTO jobs (id, user_id, model_id, model_name, theme_id,"
 	    " company, prompt, image_object_id, duration_s, resolution,"
 	    " aspect_ratio, has_audio, cost_credits, due_at_ms,"
-	    " deadline_at_ms, created_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6,"
-	    " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?14)";
+	    " deadline_at_ms, created_at_ms) SELECT ?1, id, ?3, ?4, ?5, ?6,"
+	    " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?14 FROM users"
+	    " WHERE id = ?2 AND status = 'active'";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	int64_t changes;
+	enum err err;
 
 	db_bind_uuid(stmt, 1, job_id);
 	db_bind_uuid(stmt, 2, &order->user_id);
@@ -106,7 +109,10 @@ insert_job(struct db *db, const struct job_order *order,
 	db_bind_int64(stmt, 13, order->settings.cost_credits);
 	db_bind_int64(stmt, 14, now_ms);
 	db_bind_int64(stmt, 15, now_ms + JOB_QUEUE_MAX_MS);
-	return db_run(stmt);
+	err = db_run_changes(stmt, &changes);
+	if (err != OK)
+		return err;
+	return changes == 1 ? OK : ERR_UNAUTHORIZED;
 }
 
 static enum err
@@ -318,9 +324,10 @@ struct deletion {
 	int64_t now_ms;
 };
 
-/* Ends an attempt that was never sent; false when there is none. */
+/* Ends a job whose attempt was never sent; false when it was. */
 static enum err
-cancel_unsent(struct db *db, const struct deletion *d, bool *ret_cancelled)
+cancel_unsent(struct db *db, const struct uuid *job_id, int64_t now_ms,
+    bool *ret_cancelled)
 {
 	static const char sql[] =
 	    "UPDATE attempts SET state = 'cancelled', ended_at_ms = ?2"
@@ -329,12 +336,15 @@ cancel_unsent(struct db *db, const struct deletion *d, bool *ret_cancelled)
 	int64_t changes;
 	enum err err;
 
-	db_bind_uuid(stmt, 1, d->job_id);
-	db_bind_int64(stmt, 2, d->now_ms);
+	db_bind_uuid(stmt, 1, job_id);
+	db_bind_int64(stmt, 2, now_ms);
 	err = db_run_changes(stmt, &changes);
-	if (err == OK)
-		*ret_cancelled = changes == 1;
-	return err;
+	if (err != OK)
+		return err;
+	*ret_cancelled = changes == 1;
+	if (changes == 0)
+		return OK;
+	return jobs_give_up(db, job_id, JOB_CANCELLED, "canceled", now_ms);
 }
 
 static enum err
@@ -356,10 +366,7 @@ delete_job(struct db *db, void *arg)
 		return err;
 	if (changes == 0)
 		return ERR_JOB_NOT_FOUND;
-	err = cancel_unsent(db, d, &cancelled);
-	if (err == OK && cancelled)
-		err = jobs_give_up(db, d->job_id, JOB_CANCELLED, "canceled",
-		    d->now_ms);
+	err = cancel_unsent(db, d->job_id, d->now_ms, &cancelled);
 	/* What is still being stored is deleted when it has arrived. */
 	if (err == OK)
 		err = media_delete_stored_of_job(db, d->job_id);
@@ -376,6 +383,62 @@ jobs_delete(struct db *db, const struct uuid *user_id,
 	struct deletion d = { user_id, job_id, now_ms };
 
 	return db_transaction(db, delete_job, &d);
+}
+
+/* The next job of a user that was never sent; false when there is none. */
+static enum err
+find_unsent(struct db *db, const struct uuid *user_id, struct uuid *ret_job_id,
+    bool *ret_found)
+{
+	static const char sql[] =
+	    "SELECT j.id FROM jobs j JOIN attempts a ON a.job_id = j.id"
+	    " AND a.state = 'new'"
+	    " WHERE j.user_id = ?1 AND j.due_at_ms IS NOT NULL LIMIT 1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	enum err err;
+
+	db_bind_uuid(stmt, 1, user_id);
+	err = db_step(stmt, ret_found);
+	if (err == OK && *ret_found)
+		*ret_job_id = db_column_uuid(stmt, 0);
+	return err;
+}
+
+static enum err
+forget_keys(struct db *db, const struct uuid *user_id)
+{
+	static const char sql[] =
+	    "DELETE FROM idempotency_records WHERE user_id = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	db_bind_uuid(stmt, 1, user_id);
+	return db_run(stmt);
+}
+
+enum err
+jobs_erase(struct db *db, const struct uuid *user_id, int64_t now_ms)
+{
+	static const char sql[] =
+	    "UPDATE jobs SET is_hidden = 1, prompt = '' WHERE user_id = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	struct uuid job_id;
+	bool found, cancelled;
+	enum err err;
+
+	assert(db_in_transaction(db));
+	while ((err = find_unsent(db, user_id, &job_id, &found)) == OK &&
+	    found) {
+		err = cancel_unsent(db, &job_id, now_ms, &cancelled);
+		if (err != OK)
+			return err;
+		assert(cancelled);
+	}
+	if (err == OK)
+		err = forget_keys(db, user_id);
+	if (err != OK)
+		return err;
+	db_bind_uuid(stmt, 1, user_id);
+	return db_run(stmt);
 }
 
 struct purge {

@@ -82,7 +82,8 @@ enum err jobs_replay(struct db *db, const struct uuid *user_id, struct str key,
  * Takes the job on: hold, job, attempt, idempotency record and event in one
  * transaction.  Errors: ERR_INSUFFICIENT_CREDITS (credits_used and
  * credits_remaining of the receipt are then what is needed and what there
- * is), ERR_IDEMPOTENCY_KEY_REUSED, ERR_USER_NOT_FOUND.
+ * is), ERR_IDEMPOTENCY_KEY_REUSED, ERR_USER_NOT_FOUND, ERR_UNAUTHORIZED when
+ * the account was banned or deleted meanwhile.
  */
 enum err jobs_submit(struct db *db, const struct job_order *order,
     int64_t now_ms, struct job_receipt *ret_receipt);
@@ -124,6 +125,12 @@ enum err jobs_list(struct db *db, const struct uuid *user_id,
  */
 enum err jobs_delete(struct db *db, const struct uuid *user_id,
     const struct uuid *job_id, int64_t now_ms);
+
+/*
+ * Deletes all jobs of a user in the same way, and forgets their prompts and
+ * keys.  The caller holds a write transaction and sees to the files.
+ */
+enum err jobs_erase(struct db *db, const struct uuid *user_id, int64_t now_ms);
 
 /* Deletes up to `limit` idempotency records whose life is over. */
 enum err jobs_purge_keys(struct db *db, int64_t now_ms, int64_t limit);

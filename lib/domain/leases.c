@@ -10,7 +10,7 @@
 	" j.prompt, j.image_object_id, j.duration_s, j.resolution," \
 	" j.aspect_ratio, j.has_audio, a.seed, a.calls_count," \
 	" a.request_id, a.status_url, a.result_url, a.cancel_url," \
-	" a.video_url, a.sent_at_ms FROM jobs j" \
+	" a.video_url, a.sent_at_ms, j.is_hidden FROM jobs j" \
 	" JOIN models m ON m.id = j.model_id" \
 	" JOIN attempts a ON a.job_id = j.id AND a.number =" \
 	"  (SELECT MAX(number) FROM attempts WHERE job_id = j.id)"
@@ -18,6 +18,7 @@
 struct row {
 	enum job_state job_state;
 	bool is_sending;
+	bool is_hidden;
 	int64_t deadline_at_ms;
 };
 
@@ -35,6 +36,7 @@ read_work(struct db_stmt *stmt, struct attempt_work *w, struct row *row)
 		.job_state = job_state_parse(db_column_str(stmt, 1)),
 		.deadline_at_ms = db_column_int64(stmt, 2),
 		.is_sending = str_equal(db_column_str(stmt, 4), STR("sending")),
+		.is_hidden = db_column_bool(stmt, 24),
 	};
 	w->job_id = db_column_uuid(stmt, 0);
 	w->id = db_column_uuid(stmt, 3);
@@ -251,8 +253,12 @@ lease_queued(
 		struct row row;
 
 		read_work(stmt, &l->works[l->count], &row);
-		/* The deadline rides along; see below. */
-		l->works[l->count].sent_at_ms = row.deadline_at_ms;
+		/*
+		 * The deadline rides along; see below.  What its user deleted
+		 * after it came back unsent is not sent again.
+		 */
+		l->works[l->count].sent_at_ms =
+		    row.is_hidden ? 0 : row.deadline_at_ms;
 		l->count++;
 	}
 	for (size_t i = first; err == OK && i < l->count;) {

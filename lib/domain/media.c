@@ -114,6 +114,19 @@ media_delete_stored_of_job(struct db *db, const struct uuid *job_id)
 }
 
 enum err
+media_delete_of_user(struct db *db, const struct uuid *user_id)
+{
+	static const char sql[] =
+	    "UPDATE objects SET state = 'deleting' WHERE user_id = ?1"
+	    " AND (state = 'stored' OR job_id IS NULL)";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	assert(db_in_transaction(db));
+	db_bind_uuid(stmt, 1, user_id);
+	return db_run(stmt);
+}
+
+enum err
 media_to_delete(struct db *db, size_t max, struct media *ret_media,
     size_t *ret_count)
 {

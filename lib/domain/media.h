@@ -45,6 +45,12 @@ enum err media_stored(struct db *db, const struct uuid *object_id,
 enum err media_delete_of_job(struct db *db, const struct uuid *job_id);
 enum err media_delete_stored_of_job(struct db *db, const struct uuid *job_id);
 
+/*
+ * Marks all files of a user for deletion; a video that is being fetched is
+ * marked by its job's end.  The caller holds a write transaction.
+ */
+enum err media_delete_of_user(struct db *db, const struct uuid *user_id);
+
 /* Up to `max` objects whose files are to be removed. */
 enum err media_to_delete(struct db *db, size_t max, struct media *ret_media,
     size_t *ret_count);

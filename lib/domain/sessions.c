@@ -231,6 +231,39 @@ sessions_refresh(struct db *db, const struct uuid *session_id, int64_t counter,
 }
 
 enum err
+sessions_list(struct db *db, const struct uuid *user_id,
+    struct session_summary ret_sessions[SESSIONS_PER_USER_MAX],
+    size_t *ret_count)
+{
+	static const char sql[] =
+	    "SELECT id, method, created_at_ms, refreshed_at_ms,"
+	    " refresh_counter FROM sessions WHERE user_id = ?1"
+	    " ORDER BY refreshed_at_ms DESC LIMIT ?2";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	size_t count = 0;
+	bool found;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, user_id);
+	db_bind_int64(stmt, 2, SESSIONS_PER_USER_MAX);
+	while ((err = db_step(stmt, &found)) == OK && found) {
+		struct session_summary *session = &ret_sessions[count++];
+
+		*session = (struct session_summary){
+			.id = db_column_uuid(stmt, 0),
+			.created_at_ms = db_column_int64(stmt, 2),
+			.refreshed_at_ms = db_column_int64(stmt, 3),
+			.refreshes_count = db_column_int64(stmt, 4),
+		};
+		(void)str_copy(db_column_str(stmt, 1), session->method,
+		    sizeof(session->method));
+	}
+	if (err == OK)
+		*ret_count = count;
+	return err;
+}
+
+enum err
 sessions_end_all(struct db *db, const struct uuid *user_id, int64_t now_ms)
 {
 	static const char sql[] = "DELETE FROM sessions WHERE user_id = ?1";

@@ -75,6 +75,20 @@ enum err sessions_refresh(struct db *db, const struct uuid *session_id,
     int64_t counter, int64_t now_ms, enum refresh_verdict *ret_verdict,
     struct session *ret_session);
 
+/* A session as an operator may see it. */
+struct session_summary {
+	struct uuid id;
+	char method[12];
+	int64_t created_at_ms;
+	int64_t refreshed_at_ms;
+	int64_t refreshes_count;
+};
+
+/* The sessions of a user, the latest used first. */
+enum err sessions_list(struct db *db, const struct uuid *user_id,
+    struct session_summary ret_sessions[SESSIONS_PER_USER_MAX],
+    size_t *ret_count);
+
 /* Ends all sessions of a user. The caller holds a write transaction. */
 enum err sessions_end_all(struct db *db, const struct uuid *user_id,
     int64_t now_ms);

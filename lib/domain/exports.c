@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+#include "domain/exports.h"
+
+#define COLUMNS_MAX 20
+
+/* The columns' names and types stand in the order of the statement's. */
+static const struct section {
+	const char *name;
+	const char *sql;
+	struct {
+		const char *name;
+		enum export_type type;
+	} column[COLUMNS_MAX];
+} sections[] = {
+	{ "users",
+	    "SELECT id, status, tier, is_guest, apple_sub, email, language,"
+	    " theme_preference, app_account_token, credits_remaining,"
+	    " credits_total, debt_credits, grant_state, created_at_ms,"
+	    " updated_at_ms FROM users WHERE id = ?1",
+	    { { "id", EXPORT_ID }, { "status", EXPORT_TEXT },
+		{ "tier", EXPORT_TEXT }, { "is_guest", EXPORT_FLAG },
+		{ "apple_sub", EXPORT_TEXT }, { "email", EXPORT_TEXT },
+		{ "language", EXPORT_TEXT },
+		{ "theme_preference", EXPORT_TEXT },
+		{ "app_account_token", EXPORT_ID },
+		{ "credits_remaining", EXPORT_NUMBER },
+		{ "credits_total", EXPORT_NUMBER },
+		{ "debt_credits", EXPORT_NUMBER }, { "grant", EXPORT_TEXT },
+		{ "created_at", EXPORT_TIME },
+		{ "updated_at", EXPORT_TIME } } },
+	{ "sessions",
+	    "SELECT id, method, created_at_ms, refreshed_at_ms FROM sessions"
+	    " WHERE user_id = ?1 ORDER BY refreshed_at_ms",
+	    { { "id", EXPORT_ID }, { "method", EXPORT_TEXT },
+		{ "created_at", EXPORT_TIME },
+		{ "refreshed_at", EXPORT_TIME } } },
+	{ "devices",
+	    "SELECT granted_user_id IS NOT NULL, accounts_count,"
+	    " bit_changes_count, rejections_count, created_at_ms, seen_at_ms"
+	    " FROM devices WHERE user_id = ?1",
+	    { { "free_credits_given", EXPORT_FLAG },
+		{ "accounts_opened", EXPORT_NUMBER },
+		{ "changes_seen", EXPORT_NUMBER },
+		{ "rejections", EXPORT_NUMBER }, { "created_at", EXPORT_TIME },
+		{ "seen_at", EXPORT_TIME } } },
+	{ "jobs",
+	    "SELECT id, model_name, theme_id, company, prompt,"
+	    " image_object_id, duration_s, resolution, aspect_ratio,"
+	    " has_audio, cost_credits, state, error_code, is_hidden,"
+	    " created_at_ms, completed_at_ms FROM jobs WHERE user_id = ?1"
+	    " ORDER BY id",
+	    { { "id", EXPORT_ID }, { "model_name", EXPORT_TEXT },
+		{ "theme_id", EXPORT_ID }, { "company", EXPORT_TEXT },
+		{ "prompt", EXPORT_TEXT }, { "image_object_id", EXPORT_ID },
+		{ "duration_s", EXPORT_NUMBER }, { "resolution", EXPORT_TEXT },
+		{ "aspect_ratio", EXPORT_TEXT }, { "has_audio", EXPORT_FLAG },
+		{ "cost_credits", EXPORT_NUMBER }, { "state", EXPORT_TEXT },
+		{ "error_code", EXPORT_TEXT }, { "is_deleted", EXPORT_FLAG },
+		{ "created_at", EXPORT_TIME },
+		{ "completed_at", EXPORT_TIME } } },
+	{ "attempts",
+	    "SELECT a.job_id, a.number, a.provider, a.state, a.request_id,"
+	    " a.sent_at_ms, a.ended_at_ms, a.error_code FROM jobs j"
+	    " JOIN attempts a ON a.job_id = j.id WHERE j.user_id = ?1"
+	    " ORDER BY j.id, a.number",
+	    { { "job_id", EXPORT_ID }, { "number", EXPORT_NUMBER },
+		{ "provider", EXPORT_TEXT }, { "state", EXPORT_TEXT },
+		{ "request_id", EXPORT_TEXT }, { "sent_at", EXPORT_TIME },
+		{ "ended_at", EXPORT_TIME }, { "error_code", EXPORT_TEXT } } },
+	{ "requests",
+	    "SELECT key, job_id, credits_used, created_at_ms"
+	    " FROM idempotency_records WHERE user_id = ?1 ORDER BY key",
+	    { { "idempotency_key", EXPORT_TEXT }, { "job_id", EXPORT_ID },
+		{ "credits_used", EXPORT_NUMBER },
+		{ "created_at", EXPORT_TIME } } },
+	{ "ledger_entries",
+	    "SELECT number, kind, amount_credits, change, balance_after,"
+	    " job_id, lot_id, reason, created_at_ms FROM ledger_entries"
+	    " WHERE user_id = ?1 ORDER BY number",
+	    { { "number", EXPORT_NUMBER }, { "kind", EXPORT_TEXT },
+		{ "amount_credits", EXPORT_NUMBER },
+		{ "change", EXPORT_NUMBER }, { "balance_after", EXPORT_NUMBER },
+		{ "job_id", EXPORT_ID }, { "lot_id", EXPORT_ID },
+		{ "reason", EXPORT_TEXT }, { "created_at", EXPORT_TIME } } },
+	{ "credit_lots",
+	    "SELECT id, source, credits, remaining_credits, expires_at_ms,"
+	    " created_at_ms FROM credit_lots WHERE user_id = ?1 ORDER BY id",
+	    { { "id", EXPORT_ID }, { "source", EXPORT_TEXT },
+		{ "credits", EXPORT_NUMBER },
+		{ "remaining_credits", EXPORT_NUMBER },
+		{ "expires_at", EXPORT_TIME }, { "created_at", EXPORT_TIME } } },
+	{ "objects",
+	    "SELECT id, bucket, name, job_id, state, content_type,"
+	    " size_bytes, created_at_ms FROM objects WHERE user_id = ?1"
+	    " ORDER BY id",
+	    { { "id", EXPORT_ID }, { "bucket", EXPORT_TEXT },
+		{ "name", EXPORT_TEXT }, { "job_id", EXPORT_ID },
+		{ "state", EXPORT_TEXT }, { "content_type", EXPORT_TEXT },
+		{ "size_bytes", EXPORT_NUMBER },
+		{ "created_at", EXPORT_TIME } } },
+	{ "events",
+	    "SELECT kind, job_id, created_at_ms FROM events"
+	    " WHERE user_id = ?1 ORDER BY id",
+	    { { "kind", EXPORT_TEXT }, { "job_id", EXPORT_ID },
+		{ "created_at", EXPORT_TIME } } },
+};
+
+static void
+read_row(struct db_stmt *stmt, const struct section *section,
+    const struct export_reader *reader)
+{
+	reader->begin_row(reader->arg);
+	for (int i = 0;
+	     i < COLUMNS_MAX && section->column[i].name != NULL; i++) {
+		struct export_value value = {
+			.name = section->column[i].name,
+			.type = section->column[i].type,
+			.is_null = db_column_is_null(stmt, i),
+		};
+
+		switch (value.type) {
+		case EXPORT_TEXT:
+			value.text = db_column_str(stmt, i);
+			break;
+		case EXPORT_ID:
+			value.id = db_column_uuid(stmt, i);
+			break;
+		case EXPORT_NUMBER:
+		case EXPORT_FLAG:
+		case EXPORT_TIME:
+			value.number = db_column_int64(stmt, i);
+			break;
+		}
+		reader->value(reader->arg, &value);
+	}
+	reader->end_row(reader->arg);
+}
+
+struct task {
+	const struct uuid *user_id;
+	const struct export_reader *reader;
+};
+
+static enum err
+read_section(struct db *db, const struct task *task,
+    const struct section *section, size_t *ret_rows)
+{
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, section->sql);
+	size_t rows = 0;
+	bool found;
+	enum err err;
+
+	task->reader->begin_section(task->reader->arg, section->name);
+	db_bind_uuid(stmt, 1, task->user_id);
+	for (; (err = db_step(stmt, &found)) == OK && found; rows++)
+		read_row(stmt, section, task->reader);
+	task->reader->end_section(task->reader->arg);
+	if (err == OK)
+		*ret_rows = rows;
+	return err;
+}
+
+static enum err
+read_all(struct db *db, void *arg)
+{
+	const struct task *task = arg;
+	size_t rows;
+	enum err err;
+
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+		err = read_section(db, task, &sections[i], &rows);
+		if (err != OK)
+			return err;
+		if (i == 0 && rows == 0)
+			return ERR_USER_NOT_FOUND;
+	}
+	return OK;
+}
+
+enum err
+exports_read(struct db *db, const struct uuid *user_id,
+    const struct export_reader *reader)
+{
+	struct task task = { user_id, reader };
+
+	return db_snapshot(db, read_all, &task);
+}

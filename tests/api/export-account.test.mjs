@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// GET /functions/v1/export-account: all of one's own, nothing of another's.
+
+import assert from "node:assert/strict";
+import { createHash, randomUUID } from "node:crypto";
+import { after, before, test } from "node:test";
+import { id, sql } from "./support/database.mjs";
+import { assertError, assertPersonal, assertStatements, DATE } from "./support/expect.mjs";
+import { start } from "./support/instance.mjs";
+import { endOf, orderJob, remove } from "./support/jobs.mjs";
+import { claimsOf } from "./support/tokens.mjs";
+
+const TARGET = "/functions/v1/export-account";
+const SECTIONS = ["users", "sessions", "devices", "jobs", "attempts",
+	"requests", "ledger_entries", "credit_lots", "objects", "events"];
+
+let rendio, ada, bob, seen, deleted;
+
+before(async () => {
+	rendio = await start();
+	ada = await rendio.guest("ada");
+	bob = await rendio.guest("bob");
+	for (const who of [ada, bob])
+		await rendio.cli("user", "grant", who.user_id, "90",
+		    "--reason", `canary of ${who.user_id}`);
+	seen = await orderJob(rendio, ada, { prompt: "canary ada seen",
+		settings: { duration: 4 } });
+	deleted = await orderJob(rendio, ada, { prompt: "canary ada deleted",
+		settings: { duration: 4 } });
+	await orderJob(rendio, bob, { prompt: "canary bob",
+		settings: { duration: 4 } });
+	for (const job of [seen, deleted])
+		await endOf(rendio, ada, job);
+	await remove(rendio, ada, deleted);
+});
+after(() => rendio.stop());
+
+async function get(options = {}) {
+	return await rendio.request("GET", TARGET,
+	    { bearer: ada.access_token, ...options });
+}
+
+test("the document holds everything", async () => {
+	const res = await get();
+	const body = assertPersonal(res);
+	assert.equal(res.headers["content-disposition"],
+	    'attachment; filename="account.json"');
+	assert.deepEqual(Object.keys(body), ["exported_at", ...SECTIONS]);
+	assert.match(body.exported_at, DATE);
+	await assertStatements(rendio, res, 2 + SECTIONS.length);
+
+	const [user] = body.users;
+	assert.equal(body.users.length, 1);
+	assert.equal(user.id, ada.user_id);
+	assert.equal(user.grant, "granted");
+	assert.equal(user.is_guest, true);
+	assert.deepEqual(body.sessions.map((session) => session.id),
+	    [claimsOf(ada.access_token).session_id]);
+	assert.equal(body.devices.length, 1);
+	assert.equal(body.devices[0].free_credits_given, true);
+	assert.deepEqual(body.jobs.map((job) => [job.id, job.prompt,
+		job.is_deleted, job.state]), [
+		[seen, "canary ada seen", false, "completed"],
+		[deleted, "canary ada deleted", true, "completed"]]);
+	assert.deepEqual(body.attempts.map((attempt) => attempt.job_id),
+	    [seen, deleted]);
+	assert.equal(body.requests.length, 2);
+	assert.equal(user.credits_remaining, body.ledger_entries
+	    .reduce((sum, entry) => sum + entry.change, 0));
+	assert.equal(user.credits_remaining, body.credit_lots
+	    .reduce((sum, lot) => sum + lot.remaining_credits, 0));
+	assert.ok(body.ledger_entries.some((entry) =>
+	    entry.reason === `canary of ${ada.user_id}`));
+	assert.ok(body.objects.some((object) => object.job_id === seen &&
+	    object.name === `${ada.user_id}/${seen}.mp4`));
+	assert.ok(body.events.length >= 4);
+	for (const job of body.jobs)
+		assert.match(job.created_at, DATE);
+});
+
+test("every table that names a user is in it, or is no one's data", async () => {
+	const tables = await sql(rendio, "SELECT m.name FROM sqlite_schema m" +
+	    " JOIN pragma_table_info(m.name) c ON c.name = 'user_id'" +
+	    " WHERE m.type = 'table' ORDER BY m.name");
+	const exported = { idempotency_records: "requests" };
+	// Steps exist only of who can no longer ask.
+	const left = ["deletion_steps"];
+
+	for (const { name } of tables)
+		assert.ok(left.includes(name) ||
+		    SECTIONS.includes(exported[name] ?? name), name);
+});
+
+test("no other's canary, no secret", async () => {
+	const { text } = await get();
+	assert.ok(!text.includes("canary bob"));
+	assert.ok(!text.includes(bob.user_id));
+	assert.ok(!text.includes(ada.device_id));
+	const [row] = await sql(rendio, "SELECT hex(id_hash) AS hash," +
+	    " hex(refresh_salt) AS salt FROM devices d JOIN sessions s" +
+	    " ON s.user_id = d.user_id" +
+	    ` WHERE d.user_id = ${id(ada.user_id)}`);
+	for (const secret of [row.hash, row.salt, ada.refresh_token,
+		ada.access_token, createHash("sha256").update(ada.device_id)
+		    .digest("hex")])
+		assert.ok(!text.toLowerCase().includes(secret.toLowerCase()));
+	for (const member of ["hash", "salt", "key", "token"])
+		assert.doesNotMatch(text, new RegExp(`"\\w*${member}":`
+		    .replace("\\w*key", "(?!idempotency)\\w*key")
+		    .replace("\\w*token", "(?!app_account)\\w*token")), member);
+});
+
+test("a document larger than other answers comes whole", async () => {
+	const many = 1500;
+	const prompt = "𝄞".repeat(1200);	/* 4,800 bytes each */
+
+	await sql(rendio, "PRAGMA foreign_keys = OFF; BEGIN;" +
+	    " INSERT INTO jobs (id, user_id, model_id, model_name, company," +
+	    " prompt, duration_s, resolution, aspect_ratio, has_audio," +
+	    " cost_credits, state, deadline_at_ms, is_hidden, created_at_ms," +
+	    " completed_at_ms) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL" +
+	    ` SELECT i + 1 FROM n WHERE i < ${many}) SELECT randomblob(16),` +
+	    ` ${id(bob.user_id)}, randomblob(16), 'm', 'fal', '${prompt}', 4,` +
+	    " 'r', 'a', 1, 1, 'failed', 1, 1, 1, 1 FROM n; COMMIT;");
+	const res = await get({ bearer: bob.access_token });
+	const body = assertPersonal(res);
+	assert.ok(res.bytes.length > 6 << 20);
+	assert.equal(body.jobs.length, many + 1);
+	// And the next one is small again.
+	assert.ok((await get()).bytes.length < 100_000);
+});
+
+test("only one's own", async () => {
+	for (const bearer of [undefined, rendio.anonKey, "x"])
+		assertError(await get({ bearer }), 401, "unauthorized");
+	for (const user_id of [bob.user_id, randomUUID(), "x"])
+		assertError(await rendio.request("GET",
+		    `${TARGET}?user_id=${user_id}`,
+		    { bearer: ada.access_token }), 403, "forbidden");
+	// A body would be refused before the method.
+	assertError(await rendio.request("POST", TARGET,
+	    { bearer: ada.access_token }), 405, "method_not_allowed");
+	assertError(await get({ apikey: null }), 401, "invalid_api_key");
+});
