@@ -12,9 +12,12 @@
 
 #define STEPS_AT_ONCE_MAX 32
 
-/* The first steps end within seconds; a company may be down for long. */
 #define RETRY_FIRST_MS INT64_C(1000)
-#define RETRY_MAX_MS (INT64_C(10) * 60 * 1000)
+
+/* What happens on this machine is looked at often. */
+#define LOOK_AGAIN_MS (INT64_C(10) * 1000)
+
+#define UNKNOWN_STEP_WAIT_MS (INT64_C(10) * 60 * 1000)
 
 static enum err
 forget_jobs(struct worker *worker, const struct uuid *user_id, bool *ret_done)
@@ -28,37 +31,52 @@ await_files(struct worker *worker, const struct uuid *user_id, bool *ret_done)
 	return deletions_files_gone(worker->state.db, user_id, ret_done);
 }
 
-static const struct {
+static const struct step_kind {
 	const char *name;
 	enum err (*run)(struct worker *worker, const struct uuid *user_id,
 	    bool *ret_done);
-} steps[] = {
-	{ "jobs", forget_jobs },
-	{ "files", await_files },
+	int64_t retry_max_ms;
+} kinds[] = {
+	{ "jobs", forget_jobs, LOOK_AGAIN_MS },
+	{ "files", await_files, LOOK_AGAIN_MS },
 };
 
-static bool
-try_step(struct worker *worker, const struct deletion_step *step)
+static const struct step_kind *
+find_kind(const char *name)
 {
-	bool is_done = false;
-
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
-		if (strcmp(steps[i].name, step->name) == 0)
-			return steps[i].run(worker, &step->user_id, &is_done) ==
-			    OK &&
-			    is_done;
-	log_line(LOG_ERROR, "deletion", "unknown_step", step->name);
-	return false;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kinds[i].name, name) == 0)
+			return &kinds[i];
+	return NULL;
 }
 
 static int64_t
-wait_ms(int64_t tries_count)
+wait_ms(const struct step_kind *kind, int64_t tries_count)
 {
 	int64_t ms = RETRY_FIRST_MS;
 
-	for (int64_t i = 0; i < tries_count && ms < RETRY_MAX_MS; i++)
+	for (int64_t i = 0; i < tries_count && ms < kind->retry_max_ms; i++)
 		ms *= 2;
-	return ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS;
+	return ms < kind->retry_max_ms ? ms : kind->retry_max_ms;
+}
+
+static void
+try_step(struct worker *worker, const struct deletion_step *step)
+{
+	const struct step_kind *kind = find_kind(step->name);
+	struct db *db = worker->state.db;
+	bool is_done = false;
+
+	if (kind == NULL) {
+		/* A newer program's: it will do it when it is back. */
+		log_line(LOG_ERROR, "deletion", "unknown_step", step->name);
+		(void)deletions_step_later(db, step,
+		    clock_now_ms() + UNKNOWN_STEP_WAIT_MS);
+	} else if (kind->run(worker, &step->user_id, &is_done) == OK && is_done)
+		(void)deletions_step_done(db, step, clock_now_ms());
+	else
+		(void)deletions_step_later(db, step,
+		    clock_now_ms() + wait_ms(kind, step->tries_count));
 }
 
 void
@@ -71,12 +89,6 @@ finish_deletions(struct worker *worker)
 	if (deletions_due(worker->state.db, clock_now_ms(), due,
 		STEPS_AT_ONCE_MAX, &count) != OK)
 		return;
-	for (size_t i = 0; i < count; i++) {
-		if (try_step(worker, &due[i]))
-			(void)deletions_step_done(worker->state.db, &due[i],
-			    clock_now_ms());
-		else
-			(void)deletions_step_later(worker->state.db, &due[i],
-			    clock_now_ms() + wait_ms(due[i].tries_count));
-	}
+	for (size_t i = 0; i < count; i++)
+		try_step(worker, &due[i]);
 }
