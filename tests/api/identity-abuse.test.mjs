@@ -177,7 +177,7 @@ test("D09 another's device id is no key", async () => {
 	await assertNotLogged(rendio, { "device id": ada.phone.device_id });
 });
 
-test("D10 D11 D16 are in device-check.test.mjs; Apple is not asked", async () => {
+test("D10 D11 D16 are in device-check-apple.test.mjs; Apple is not asked", async () => {
 	const calls = apple.calls.length;
 	for (const [device_id, token] of [["../../x", apple.token("x")],
 		[randomUUID(), "A".repeat(5001)]])
