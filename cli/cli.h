@@ -4,7 +4,7 @@
 
 #include "app/state.h"
 #include "base/err.h"
-#include "wire/json.h"
+#include "wire/json_writer.h"
 
 /*
  * build/rendio, the operator's tool: one command a file, and main.c with the

@@ -12,24 +12,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/asn1.h>
-#include <openssl/bio.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-/*
- * What we use of <openssl/x509.h> and <openssl/pem.h>, which cannot be
- * included: see wire/evp.h.
- */
-X509 *PEM_read_bio_X509(BIO *bio, X509 **certificate,
-    int (*password)(char *text, int size, int is_writing, void *arg),
-    void *arg);
-const ASN1_TIME *X509_get0_notAfter(const X509 *certificate);
-void X509_free(X509 *certificate);
 
 /* A certificate that ends sooner is about to be forgotten. */
 #define CERTIFICATE_DAYS_MIN 14

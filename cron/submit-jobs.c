@@ -118,9 +118,11 @@ find_job(struct step *step)
 	const struct provider_job job = step_provider_job(&step->work);
 	struct provider_call call;
 
+	provider_call_init(&call, "GET");
 	if (step->provider->find_call == NULL ||
 	    !step->provider->find_call(&step->worker->state.config, &job,
 		&call)) {
+		provider_call_free(&call);
 		(void)attempts_later(step->worker->state.db, &step->work.id,
 		    clock_now_ms() + FIND_MAX_MS);
 		step_done(step);

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "wire/http.h"
 #include "wire/json.h"
+#include "wire/json_writer.h"
 
 /*
  * What an endpoint is: its policy as data, and a handler that begins where
@@ -85,7 +86,7 @@ struct response {
 	const char *cache_control;	/* no-store */
 	char etag[72];			/* with quotes; "" = none */
 	char accel_path[256];		/* X-Accel-Redirect; "" = none */
-	char disposition[128];		/* Content-Disposition; "" = none */
+	char disposition[512];		/* Content-Disposition; "" = none */
 	char content_range[64];		/* "" = none */
 	int64_t retry_after_s;		/* 0 = none */
 	bool is_replay;			/* X-Idempotent-Replay: true */

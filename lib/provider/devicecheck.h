@@ -45,7 +45,7 @@ enum devicecheck_verdict devicecheck_update(const struct config *config,
  * Appends a token for the pretended phone `name` ([A-Za-z0-9._-]): the same
  * name is the same phone, each token is another.  False for another name.
  */
-bool devicecheck_sandbox_token(
-    const uint8_t secret[32], struct str name, struct buf *out);
+bool devicecheck_sandbox_token(const uint8_t secret[32], struct str name,
+    struct buf *out);
 
 #endif

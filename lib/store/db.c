@@ -42,7 +42,6 @@ struct db {
 	pid_t owner;		/* a connection must not cross a fork */
 	bool is_writing;
 	int64_t statements_run;
-	int64_t waited_us;
 	int64_t wait_began_us;
 	uint32_t jitter;
 	char log_path[DB_PATH_BYTES_MAX];
@@ -107,7 +106,6 @@ wait_for_others(void *arg, int times)
 	db->jitter ^= db->jitter << 5;
 	nap.tv_nsec = (DB_NAP_MIN_US + db->jitter % DB_NAP_SPREAD_US) * 1000L;
 	(void)nanosleep(&nap, NULL);
-	db->waited_us += clock_monotonic_us() - now_us;
 	return 1;
 }
 
@@ -511,12 +509,6 @@ int64_t
 db_statements_run(const struct db *db)
 {
 	return db->statements_run;
-}
-
-int64_t
-db_waited_us(const struct db *db)
-{
-	return db->waited_us;
 }
 
 enum err

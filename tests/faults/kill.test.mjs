@@ -60,6 +60,10 @@ async function order(phone, body) {
 	}
 }
 
+function isOver(job) {
+	return ["completed", "failed"].includes(job.status);
+}
+
 async function everyJob(phone) {
 	const jobs = [];
 	let before = "";
@@ -130,12 +134,13 @@ test(`${KILLS} kills at random lose and win nobody a credit`, async (t) => {
 	await Promise.all(load);
 
 	for (const phone of phones) {
-		const jobs = await until(async () => {
-			const all = await everyJob(phone);
-			return all.every((job) => ["completed", "failed"]
-			    .includes(job.status)) && all;
+		let jobs;
+		await until(async () => {
+			jobs = await everyJob(phone);
+			return jobs.every(isOver);
 		}, SETTLE_MS_MAX);
-		assert.ok(jobs, "every job comes to its end");
+		assert.deepEqual(jobs.filter((job) => !isOver(job)), [],
+		    "every job comes to its end");
 
 		const answered = phone.accepted.map((job) => job.job_id).sort();
 		assert.deepEqual(jobs.map((job) => job.job_id).sort(), answered,
