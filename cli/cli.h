@@ -19,8 +19,8 @@ struct args {
 	int count;
 	char **arg;
 	bool is_json;
-	const char *reason;	/* NULL = not given */
-	const char *ttl_s;	/* NULL = not given */
+	const char *reason; /* NULL = not given */
+	const char *ttl_s; /* NULL = not given */
 };
 
 /* Options a command takes. */

@@ -47,9 +47,9 @@ struct doctor {
 };
 
 /* One line: what was looked at, how it is, and the fix if it is not well. */
-static void note(struct doctor *d, enum level level, const char *what,
-    const char *fix, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+static void
+note(struct doctor *d, enum level level, const char *what, const char *fix,
+    const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 static void
 note(struct doctor *d, enum level level, const char *what, const char *fix,
@@ -126,7 +126,8 @@ check_keys(struct doctor *d, const struct config *config)
 		&keys, &problem))
 		note(d, RED, "keys", "rendio init", "%s", problem.ptr);
 	else if (!path_in(d, "keys", path) || is_open_to_others(path))
-		note(d, RED, "keys", "chmod 700 the directory and 600 its files",
+		note(d, RED, "keys",
+		    "chmod 700 the directory and 600 its files",
 		    "others can read %s", path);
 	else
 		note(d, GREEN, "keys", "", "present, for us alone");

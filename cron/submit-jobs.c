@@ -90,25 +90,38 @@ submit_job(struct step *step)
 	step_call(step, &call, -1, submitted);
 }
 
+/* It was never accepted, and this provider's word on that is final. */
+static bool
+is_proof(const struct step *step, const struct provider_error *error)
+{
+	const int64_t final_ms = step->provider->times.find_final_ms;
+
+	return error->code == PROVIDER_CODE_NOT_FOUND && final_ms > 0 &&
+	    clock_now_ms() - step->work.sent_at_ms > final_ms;
+}
+
 static void
 found(void *arg, const struct fetch_response *response)
 {
 	struct step *step = arg;
+	struct db *db = step->worker->state.db;
 	const struct provider_job job = step_provider_job(&step->work);
 	struct provider_handle handle = { 0 };
 	struct provider_error error = { 0 };
 
-	/*
-	 * That the provider does not know it yet proves nothing: only the
-	 * deadline ends the search.
-	 */
 	if (step->provider->find_answer(&step->worker->state.config, &job,
-		response, &handle, &error) == PROVIDER_OK)
+		response, &handle, &error) == PROVIDER_OK) {
 		tell_accepted(step, &handle);
-	else
-		(void)attempts_later(step->worker->state.db, &step->work.id,
+	} else if (is_proof(step, &error)) {
+		step_log(step, "submission_lost",
+		    provider_code_name(error.code));
+		(void)attempts_failed(db, &step->work.id,
+		    "submission_lost", clock_now_ms());
+	} else {
+		(void)attempts_later(db, &step->work.id,
 		    clock_now_ms() +
 			step_backoff_ms(step, FIND_FIRST_MS, FIND_MAX_MS));
+	}
 	step_done(step);
 }
 

@@ -299,6 +299,8 @@ const struct provider provider_sandbox = {
 		.run_timeout_ms = (SANDBOX_SLOW_S_MAX + 60) * 1000,
 		.poll_first_ms = 500,
 		.poll_max_ms = 2000,
+		/* A request that waited 10 s is refused (app/serve.c). */
+		.find_final_ms = 15 * 1000,
 	},
 	.submit_call = submit_call,
 	.submit_answer = submit_answer,

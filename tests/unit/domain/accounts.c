@@ -34,8 +34,8 @@ what_the_app_names_in_a_purchase_does_not_tell_the_user(void **state)
 	assert_int_equal(accounts_get(f->db, &f->ada, &ada), OK);
 	assert_int_equal(accounts_get(f->db, &f->bob, &bob), OK);
 	assert_false(uuid_equal(&ada.app_account_token, &ada.id));
-	assert_false(uuid_equal(&ada.app_account_token,
-	    &bob.app_account_token));
+	assert_false(
+	    uuid_equal(&ada.app_account_token, &bob.app_account_token));
 	assert_int_equal(uuid_version(&ada.id), 4);
 	assert_int_equal(uuid_version(&ada.app_account_token), 4);
 }

@@ -95,8 +95,8 @@ a_job_is_leased_to_one_worker_at_a_time(void **state)
 	assert_int_equal(lease_up_to(&g, NOW + ATTEMPT_LEASE_MS - 1, 16, 16,
 			     &works, &ended),
 	    0);
-	assert_int_equal(lease_up_to(&g, NOW + ATTEMPT_LEASE_MS, 16, 16,
-			     &works, &ended),
+	assert_int_equal(lease_up_to(&g, NOW + ATTEMPT_LEASE_MS, 16, 16, &works,
+			     &ended),
 	    1);
 	assert_int_equal(lease_count(f, NOW + ATTEMPT_LEASE_MS), 0);
 	db_close(other);
@@ -568,7 +568,8 @@ main(void)
 		RICH(a_submission_whose_worker_died_is_never_sent_again),
 		RICH(a_submission_of_unknown_fate_cannot_become_unsent),
 		RICH(what_was_found_again_goes_on),
-		RICH(what_was_not_sent_is_queued_again_and_keeps_its_first_deadline),
+		RICH(
+		    what_was_not_sent_is_queued_again_and_keeps_its_first_deadline),
 		RICH(acceptance_is_told_once_and_gives_the_handle_to_polls),
 		RICH(progress_is_an_event_only_when_there_is_news),
 		RICH(an_answer_that_taught_nothing_only_moves_the_next_look),
@@ -579,7 +580,8 @@ main(void)
 		RICH(a_hidden_job_is_paid_and_its_file_deleted),
 		RICH(a_job_that_waits_too_long_for_its_turn_fails_once),
 		RICH(a_job_at_its_deadline_still_gets_its_turn),
-		RICH(a_job_that_the_provider_never_finishes_is_lost_and_released_once),
+		RICH(
+		    a_job_that_the_provider_never_finishes_is_lost_and_released_once),
 		RICH(a_submission_of_unknown_fate_is_lost_at_its_deadline),
 		RICH(a_result_that_cannot_be_fetched_in_time_fails),
 		RICH(no_more_is_submitted_than_there_are_slots),

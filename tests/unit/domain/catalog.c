@@ -83,7 +83,8 @@ the_seed_has_what_the_contract_promises(void **state)
 	assert_int_equal(catalog_themes(f->db, see_theme, &themes), OK);
 	assert_true(themes.count >= 6);
 	assert_true(themes.featured > 0);
-	assert_int_equal(number_of(f, "SELECT SUM(credits) FROM products", NULL),
+	assert_int_equal(number_of(f, "SELECT SUM(credits) FROM products",
+			     NULL),
 	    25 + 60 + 150);
 }
 
@@ -150,8 +151,8 @@ static void
 without_a_wish_the_models_defaults_hold(void **state)
 {
 	const struct fixture *f = *state;
-	const struct settings s = settled(f, &f->model, NULL,
-	    &(struct settings_wish){ 0 });
+	const struct settings s =
+	    settled(f, &f->model, NULL, &(struct settings_wish){ 0 });
 
 	assert_int_equal(s.duration_s, 4);
 	assert_string_equal(s.resolution, "720p");
@@ -205,8 +206,8 @@ the_theme_fills_what_is_absent_and_yields_to_a_wish(void **state)
 	const struct theme theme = { .default_duration_s = 7,
 		.default_resolution = "1080p",
 		.default_aspect_ratio = "16:9" };
-	struct settings s = settled(f, &f->model, &theme,
-	    &(struct settings_wish){ 0 });
+	struct settings s =
+	    settled(f, &f->model, &theme, &(struct settings_wish){ 0 });
 
 	assert_int_equal(s.duration_s, 8);
 	assert_string_equal(s.resolution, "1080p");
@@ -226,8 +227,8 @@ a_themes_default_that_the_model_lacks_gives_way_to_the_models(void **state)
 	const struct fixture *f = *state;
 	const struct theme theme = { .default_resolution = "8k",
 		.default_aspect_ratio = "auto" };
-	const struct settings s = settled(f, &f->model, &theme,
-	    &(struct settings_wish){ 0 });
+	const struct settings s =
+	    settled(f, &f->model, &theme, &(struct settings_wish){ 0 });
 
 	assert_string_equal(s.resolution, "720p");
 	assert_string_equal(s.aspect_ratio, "9:16");
@@ -244,8 +245,9 @@ a_price_is_rounded_up_to_whole_credits(void **state)
 		{ 251, 2 }, { 2400, 10 }, { 2500, 10 }, { 2501, 11 } };
 
 	for (size_t i = 0; i < COUNT_OF(prices); i++) {
-		damage(f, "UPDATE model_prices SET millicredits_per_second ="
-			  " %lld WHERE resolution = '4k'",
+		damage(f,
+		    "UPDATE model_prices SET millicredits_per_second ="
+		    " %lld WHERE resolution = '4k'",
 		    (long long)prices[i][0]);
 		assert_int_equal(settled(f, &f->model, NULL, &wish)
 				     .cost_credits,
@@ -304,8 +306,8 @@ what_cannot_be_activated_leaves_the_present_one_active(void **state)
 	struct model retired, after;
 
 	assert_int_equal(catalog_models(f->db, keep_last_model, &retired), OK);
-	assert_int_equal(catalog_set_model(f->db, &retired.id,
-			     STR("is_active"), STR("1")),
+	assert_int_equal(catalog_set_model(f->db, &retired.id, STR("is_active"),
+			     STR("1")),
 	    ERR_INVALID_REQUEST);
 	assert_int_equal(catalog_set_model(f->db, &nobody, STR("is_active"),
 			     STR("1")),
@@ -429,10 +431,12 @@ main(void)
 		TEST(what_is_not_there_or_not_available_is_not_found),
 		TEST(without_an_active_model_there_is_none),
 		TEST(without_a_wish_the_models_defaults_hold),
-		TEST(a_duration_is_rounded_up_to_an_option_and_down_to_the_longest),
+		TEST(
+		    a_duration_is_rounded_up_to_an_option_and_down_to_the_longest),
 		TEST(a_wish_outside_of_the_options_is_refused),
 		TEST(the_theme_fills_what_is_absent_and_yields_to_a_wish),
-		TEST(a_themes_default_that_the_model_lacks_gives_way_to_the_models),
+		TEST(
+		    a_themes_default_that_the_model_lacks_gives_way_to_the_models),
 		TEST(a_price_is_rounded_up_to_whole_credits),
 		TEST(sound_has_a_price_of_its_own),
 		TEST(where_no_price_is_listed_the_models_price_holds),

@@ -448,14 +448,16 @@ a_balance_or_lot_that_was_touched_is_found(void **state)
 	const struct fixture *f = *state;
 
 	write_chain(f);
-	damage(f, "UPDATE users SET credits_remaining = credits_remaining + 1"
-		  " WHERE ledger_number = 4");
+	damage(f,
+	    "UPDATE users SET credits_remaining = credits_remaining + 1"
+	    " WHERE ledger_number = 4");
 	assert_string_equal(problem_of(f, &f->ada),
 	    "the balance is not the sum of the ledger");
-	damage(f, "UPDATE users SET credits_remaining = credits_remaining - 1"
-		  " WHERE ledger_number = 4;"
-		  "UPDATE credit_lots SET remaining_credits = 1"
-		  " WHERE credits = 2");
+	damage(f,
+	    "UPDATE users SET credits_remaining = credits_remaining - 1"
+	    " WHERE ledger_number = 4;"
+	    "UPDATE credit_lots SET remaining_credits = 1"
+	    " WHERE credits = 2");
 	assert_string_equal(problem_of(f, &f->ada),
 	    "the balance is not the sum of the lots");
 	assert_null(problem_of(f, &f->bob));
@@ -545,7 +547,8 @@ main(void)
 		TEST(the_gift_is_given_once),
 		TEST(a_hold_takes_the_credits_at_once),
 		TEST(a_job_holds_once),
-		TEST(a_hold_of_all_there_is_leaves_nothing_and_of_more_takes_nothing),
+		TEST(
+		    a_hold_of_all_there_is_leaves_nothing_and_of_more_takes_nothing),
 		TEST(what_expires_first_burns_first_then_free_then_bought),
 		TEST(a_release_gives_back_to_the_same_lots),
 		TEST(a_capture_changes_no_balance),
@@ -564,7 +567,8 @@ main(void)
 		TEST(an_entry_cut_out_and_closed_up_is_found),
 		TEST(a_cut_off_end_is_found),
 		TEST(a_balance_or_lot_that_was_touched_is_found),
-		TEST(the_history_is_newest_first_and_shows_what_moved_the_balance),
+		TEST(
+		    the_history_is_newest_first_and_shows_what_moved_the_balance),
 		TEST(the_history_goes_on_behind_an_entry),
 		TEST(credits_that_come_without_a_job_are_an_event),
 	};

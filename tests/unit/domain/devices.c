@@ -82,8 +82,7 @@ the_same_phone_comes_back_to_its_account(void **state)
 	assert_false(again.is_new);
 	assert_false(again.is_pending);
 	assert_int_equal(again.credits_remaining, GIFT);
-	assert_true(uuid_equal(&again.session.user_id,
-	    &first.session.user_id));
+	assert_true(uuid_equal(&again.session.user_id, &first.session.user_id));
 	assert_false(uuid_equal(&again.session.id, &first.session.id));
 	assert_string_equal(grant_state_of(f, &again.session.user_id),
 	    "granted");
@@ -113,8 +112,8 @@ an_id_that_is_no_secret_opens_no_account_again(void **state)
 	assert_true(give(f, &first, GIFT));
 	enter(f, &again);
 	assert_true(again.is_new);
-	assert_false(uuid_equal(&again.session.user_id,
-	    &first.session.user_id));
+	assert_false(
+	    uuid_equal(&again.session.user_id, &first.session.user_id));
 	/* The new guest has no second gift. */
 	assert_false(again.is_pending);
 	assert_false(give(f, &again, 0));
@@ -131,8 +130,7 @@ an_unverified_phone_may_begin_but_not_come_back(void **state)
 	first.is_verified = again.is_verified = false;
 	enter(f, &first);
 	assert_true(first.is_new);
-	assert_int_equal(devices_enter(f->db, &again),
-	    ERR_SERVICE_UNAVAILABLE);
+	assert_int_equal(devices_enter(f->db, &again), ERR_SERVICE_UNAVAILABLE);
 	again.is_verified = true;
 	enter(f, &again);
 	assert_false(again.is_new);
@@ -146,13 +144,14 @@ a_linked_account_is_not_entered_by_its_phone(void **state)
 
 	enter(f, &first);
 	assert_true(give(f, &first, GIFT));
-	damage(f, "UPDATE users SET is_guest = 0, apple_sub = 'a' WHERE id = %s",
+	damage(f,
+	    "UPDATE users SET is_guest = 0, apple_sub = 'a' WHERE id = %s",
 	    literal_of(&first.session.user_id).text);
 	enter(f, &again);
 	assert_true(again.is_new);
 	assert_false(again.is_pending);
-	assert_false(uuid_equal(&again.session.user_id,
-	    &first.session.user_id));
+	assert_false(
+	    uuid_equal(&again.session.user_id, &first.session.user_id));
 }
 
 static void
@@ -296,7 +295,8 @@ main(void)
 		TEST(a_linked_account_is_not_entered_by_its_phone),
 		TEST(a_deleted_account_is_not_entered_again),
 		TEST(a_banned_account_turns_its_phone_away),
-		TEST(a_gift_that_is_pending_survives_a_crash_at_either_side_of_the_bit),
+		TEST(
+		    a_gift_that_is_pending_survives_a_crash_at_either_side_of_the_bit),
 		TEST(a_phone_whose_bit_is_set_gets_no_second_gift),
 		TEST(two_guests_of_one_device_share_one_gift),
 		TEST(a_gift_is_given_once_however_often_it_is_asked_for),

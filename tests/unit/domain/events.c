@@ -54,8 +54,8 @@ events_stand_in_the_order_in_which_they_happened(void **state)
 	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
 		assert_int_equal(db_step(stmt, &found), OK);
 		assert_true(found);
-		assert_true(str_equal(db_column_str(stmt, 0),
-		    str_from(kinds[i])));
+		assert_true(
+		    str_equal(db_column_str(stmt, 0), str_from(kinds[i])));
 	}
 	assert_int_equal(db_step(stmt, &found), OK);
 	assert_false(found);

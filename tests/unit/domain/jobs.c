@@ -343,9 +343,8 @@ every_state_has_a_word_and_a_status_that_apps_know(void **state)
 		const char *status = job_public_status((enum job_state)i);
 		bool known = false;
 
-		assert_int_equal(
-		    job_state_parse(
-			str_from(job_state_name((enum job_state)i))),
+		assert_int_equal(job_state_parse(str_from(
+				     job_state_name((enum job_state)i))),
 		    i);
 		for (size_t j = 0; j < COUNT_OF(statuses); j++)
 			known = known || strcmp(status, statuses[j]) == 0;
@@ -372,10 +371,12 @@ main(void)
 		RICH(who_cannot_pay_is_told_what_is_needed_and_charged_nothing),
 		RICH(a_job_is_shown_to_its_user_only),
 		RICH(jobs_are_listed_newest_first_page_by_page),
-		RICH(deleting_an_unsent_job_cancels_it_and_gives_the_credits_back),
+		RICH(
+		    deleting_an_unsent_job_cancels_it_and_gives_the_credits_back),
 		RICH(deleting_a_job_under_way_hides_it_and_it_is_still_settled),
 		RICH(giving_up_twice_releases_once),
-		RICH(a_key_is_forgotten_after_its_life_but_not_while_its_job_is_open),
+		RICH(
+		    a_key_is_forgotten_after_its_life_but_not_while_its_job_is_open),
 		RICH(every_state_has_a_word_and_a_status_that_apps_know),
 	};
 
