@@ -110,6 +110,18 @@ ask_apple(const struct app *app, struct str token, struct visit *visit)
 	return bits.bit1 ? ERR_DEVICE_REJECTED : OK;
 }
 
+/* The next visit goes on; the bit may be set all the same, so look. */
+static enum err
+stay_pending(struct app *app, struct str token, struct visit *visit)
+{
+	enum err err;
+
+	err = ask_apple(app, token, visit);
+	if (err == OK && visit->entry.is_verified && !visit->entry.had_gift)
+		err = devices_unmark(app->db, &visit->entry);
+	return err;
+}
+
 static enum err
 enter(struct app *app, struct str token, struct visit *visit)
 {
@@ -122,7 +134,7 @@ enter(struct app *app, struct str token, struct visit *visit)
 	if (!entry->had_gift &&
 	    devicecheck_update(&app->config, app->keys.sandbox, token, true,
 		visit->bit1) != DEVICECHECK_OK)
-		return OK;	/* still pending: the next visit goes on */
+		return stay_pending(app, token, visit);
 	return devices_grant(app->db, entry,
 	    config_number(&app->config, CONFIG_GRANT_CREDITS), &visit->given,
 	    &entry->credits_remaining);

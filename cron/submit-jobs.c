@@ -52,7 +52,7 @@ submitted(void *arg, const struct fetch_response *response)
 		step_log(step, "submission_delayed",
 		    provider_code_name(error.code));
 		(void)attempts_unsent(db, &step->work.id,
-		    step_retry_at_ms(step, &error));
+		    step_retry_at_ms(step, &error), clock_now_ms());
 		break;
 	case PROVIDER_UNKNOWN:
 		step_log(step, "submission_unknown",

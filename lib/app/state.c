@@ -178,12 +178,11 @@ state_close(struct state *state)
 	config_free(&state->config);
 }
 
-void
+bool
 state_checkpoint_if(struct state *state, int64_t log_bytes)
 {
-	/* A reader in the way or a failure, which is logged: another time. */
-	if (db_log_bytes(state->db) > log_bytes)
-		(void)db_checkpoint(state->db);
+	return db_log_bytes(state->db) <= log_bytes ||
+	    db_checkpoint(state->db) == OK;
 }
 
 /* Fixed in 3.51.3, and in these branches of older versions. */

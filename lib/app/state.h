@@ -44,9 +44,11 @@ bool state_migrate(int64_t *ret_from, int64_t *ret_to, struct buf *problem);
 
 /*
  * Empties the database's log if it holds more than log_bytes.  Only the
- * worker calls this: it is the one checkpointer.
+ * worker calls this: it is the one checkpointer.  False when that did not
+ * work: the next try should be a while later, because each one makes writers
+ * wait for a reader that is in the way.
  */
-void state_checkpoint_if(struct state *state, int64_t log_bytes);
+bool state_checkpoint_if(struct state *state, int64_t log_bytes);
 
 /* What can be said about a database without trusting it. */
 struct state_database {

@@ -10,6 +10,7 @@ struct device {
 	bool has_user;
 	struct uuid user_id;
 	bool had_gift;
+	bool is_marking;
 };
 
 static enum err
@@ -17,7 +18,8 @@ read_device(struct db *db, const struct device_entry *entry,
     struct device *device)
 {
 	static const char sql[] =
-	    "SELECT user_id, granted_user_id FROM devices WHERE id_hash = ?1";
+	    "SELECT user_id, granted_user_id, is_marking FROM devices"
+	    " WHERE id_hash = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;
@@ -31,6 +33,7 @@ read_device(struct db *db, const struct device_entry *entry,
 		device->has_user = !db_column_is_null(stmt, 0);
 		device->user_id = db_column_uuid(stmt, 0);
 		device->had_gift = !db_column_is_null(stmt, 1);
+		device->is_marking = db_column_bool(stmt, 2);
 	}
 	return OK;
 }
@@ -39,10 +42,11 @@ static enum err
 note_device(struct db *db, const struct device_entry *entry)
 {
 	static const char sql[] =
-	    "INSERT INTO devices (id_hash, user_id, created_at_ms, seen_at_ms)"
-	    " VALUES (?1, ?2, ?3, ?3)"
+	    "INSERT INTO devices (id_hash, user_id, created_at_ms, seen_at_ms,"
+	    " is_marking) VALUES (?1, ?2, ?3, ?3, ?5)"
 	    " ON CONFLICT (id_hash) DO UPDATE SET user_id = excluded.user_id,"
 	    " seen_at_ms = excluded.seen_at_ms,"
+	    " is_marking = excluded.is_marking,"
 	    " accounts_count = devices.accounts_count + ?4";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
@@ -50,6 +54,7 @@ note_device(struct db *db, const struct device_entry *entry)
 	db_bind_uuid(stmt, 2, &entry->session.user_id);
 	db_bind_int64(stmt, 3, entry->now_ms);
 	db_bind_int64(stmt, 4, entry->is_new ? 1 : 0);
+	db_bind_bool(stmt, 5, entry->is_pending && entry->is_verified);
 	return db_run(stmt);
 }
 
@@ -93,7 +98,7 @@ enter(struct db *db, void *arg)
 	struct account account = { 0 };
 	struct device device;
 	struct uuid user_id;
-	bool is_back;
+	bool is_back, is_gift_open;
 	enum err err;
 
 	err = read_device(db, entry, &device);
@@ -110,20 +115,20 @@ enter(struct db *db, void *arg)
 	if (err == OK)
 		err = sessions_create(db, &user_id, SESSION_ANONYMOUS,
 		    entry->now_ms, &entry->session);
-	if (err == OK)
-		err = note_device(db, entry);
 	if (err != OK)
 		return err;
-
+	is_gift_open = !device.had_gift &&
+	    (!is_back || strcmp(account.grant_state, "pending") == 0);
 	/*
-	 * The bit may have been set for the gift that is still pending here;
-	 * for anybody else it says that the gift is gone.
+	 * Apple's bit says that this phone had its gift, unless we were about
+	 * to set it for this very account and never came to the end.
 	 */
-	entry->is_pending = !device.had_gift &&
-	    (is_back ? strcmp(account.grant_state, "pending") == 0 :
-		       !entry->had_gift);
+	entry->is_pending = is_gift_open &&
+	    (!entry->is_verified || !entry->had_gift ||
+		(is_back && device.is_marking));
 	entry->credits_remaining = account.credits_remaining;
-	if (!is_back && !entry->is_pending)
+	err = note_device(db, entry);
+	if (err == OK && !entry->is_pending && (!is_back || is_gift_open))
 		err = set_grant_state(db, &user_id, "already_claimed");
 	return err;
 }
@@ -203,4 +208,22 @@ devices_grant(struct db *db, const struct device_entry *entry,
 	*ret_given = gift.given;
 	*ret_balance = gift.balance;
 	return OK;
+}
+
+static enum err
+unmark(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "UPDATE devices SET is_marking = 0 WHERE id_hash = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct device_entry *entry = arg;
+
+	db_bind_blob(stmt, 1, entry->id_hash, DEVICE_HASH_BYTES);
+	return db_run(stmt);
+}
+
+enum err
+devices_unmark(struct db *db, struct device_entry *entry)
+{
+	return db_transaction(db, unmark, entry);
 }

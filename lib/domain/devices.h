@@ -43,6 +43,13 @@ struct device_entry {
 enum err devices_enter(struct db *db, struct device_entry *entry);
 
 /*
+ * Apple's bit is certainly not set: whoever finds it set later was somebody
+ * else.  Without this a phone could open several accounts while Apple takes
+ * no bits, and have a gift for each.
+ */
+enum err devices_unmark(struct db *db, struct device_entry *entry);
+
+/*
  * Gives the pending gift; *ret_given is false when it was given already.
  * amount_credits may be 0: then the gift is none.
  */

@@ -78,12 +78,11 @@ test("pages follow each other without gap or double", async () => {
 	    { entries: all, next_before: null });
 
 	const walked = [];
-	for (let query = "?limit=1";;) {
+	let query = "?limit=1";
+	while (query !== null && walked.length <= all.length) {
 		const { entries, next_before } = assertPersonal(await get(query));
 		walked.push(...entries);
-		if (next_before === null)
-			break;
-		query = `?limit=1&before=${next_before}`;
+		query = next_before && `?limit=1&before=${next_before}`;
 	}
 	assert.deepEqual(walked, all);
 });

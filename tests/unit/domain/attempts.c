@@ -171,7 +171,7 @@ a_submission_of_unknown_fate_cannot_become_unsent(void **state)
 
 	assert_int_equal(attempts_unknown(f->db, &work.id, NOW + SECOND), OK);
 	assert_int_equal(due_of(f, &job_id), NOW + SECOND);
-	assert_int_equal(attempts_unsent(f->db, &work.id, NOW), OK);
+	assert_int_equal(attempts_unsent(f->db, &work.id, NOW, NOW), OK);
 	assert_int_equal(state_of(f, &job_id), JOB_SUBMITTING);
 	assert_int_equal(lease_one(f, NOW + SECOND).action, ATTEMPT_FIND);
 }
@@ -200,7 +200,7 @@ what_was_not_sent_is_queued_again_and_keeps_its_first_deadline(void **state)
 	struct attempt_work again;
 
 	assert_int_equal(deadline_of(f, &job_id), NOW + LIFE);
-	assert_int_equal(attempts_unsent(f->db, &first.id, NOW + SECOND), OK);
+	assert_int_equal(attempts_unsent(f->db, &first.id, NOW + SECOND, NOW), OK);
 	assert_int_equal(state_of(f, &job_id), JOB_QUEUED);
 	assert_int_equal(deadline_of(f, &job_id), NOW + JOB_QUEUE_MAX_MS);
 	assert_int_equal(balance_of(f, &f->ada), 40 - JOB_COST);
@@ -210,6 +210,22 @@ what_was_not_sent_is_queued_again_and_keeps_its_first_deadline(void **state)
 	assert_true(uuid_equal(&again.id, &first.id));
 	assert_int_equal(again.calls_count, 1);
 	assert_int_equal(again.seed, first.seed);
+}
+
+static void
+what_was_deleted_meanwhile_is_not_sent_again(void **state)
+{
+	const struct fixture *f = *state;
+	const struct uuid job_id = submit(f, "key");
+	const struct attempt_work work = lease_one(f, NOW);
+
+	assert_int_equal(jobs_delete(f->db, &f->ada, &job_id, NOW), OK);
+	assert_int_equal(balance_of(f, &f->ada), 40 - JOB_COST);
+	assert_int_equal(attempts_unsent(f->db, &work.id, NOW + SECOND, NOW),
+	    OK);
+	assert_int_equal(state_of(f, &job_id), JOB_CANCELLED);
+	assert_int_equal(balance_of(f, &f->ada), 40);
+	assert_int_equal(lease_count(f, NOW + MINUTE), 0);
 }
 
 static void
@@ -327,7 +343,7 @@ a_completed_job_takes_no_late_news(void **state)
 	    OK);
 	assert_int_equal(attempts_progress(f->db, &id, true, -1, NOW, NOW), OK);
 	assert_int_equal(attempts_accepted(f->db, &id, &handle, NOW, NOW), OK);
-	assert_int_equal(attempts_unsent(f->db, &id, NOW), OK);
+	assert_int_equal(attempts_unsent(f->db, &id, NOW, NOW), OK);
 	assert_int_equal(attempts_unknown(f->db, &id, NOW), OK);
 	assert_int_equal(attempts_later(f->db, &id, NOW), OK);
 	assert_int_equal(state_of(f, &job_id), JOB_COMPLETED);
@@ -570,6 +586,7 @@ main(void)
 		RICH(what_was_found_again_goes_on),
 		RICH(
 		    what_was_not_sent_is_queued_again_and_keeps_its_first_deadline),
+		RICH(what_was_deleted_meanwhile_is_not_sent_again),
 		RICH(acceptance_is_told_once_and_gives_the_handle_to_polls),
 		RICH(progress_is_an_event_only_when_there_is_news),
 		RICH(an_answer_that_taught_nothing_only_moves_the_next_look),

@@ -493,7 +493,7 @@ a_second_gift_is_found(void **state)
 	    " NULL, lot_id, reason, previous_hash, hash, 0"
 	    " FROM ledger_entries WHERE kind = 'grant';"
 	    "INSERT INTO devices SELECT zeroblob(32), user_id,"
-	    " granted_user_id, 1, 0, 0 FROM devices");
+	    " granted_user_id, 0, 1, 0, 0 FROM devices");
 	expect(w, 5, "the account had two gifts", &w->f.ada);
 	expect(w, 5, "two devices gave their gift to the account", &w->f.ada);
 }

@@ -222,6 +222,31 @@ a_phone_whose_bit_is_set_gets_no_second_gift(void **state)
 }
 
 static void
+a_bit_that_somebody_else_set_is_not_taken_for_ours(void **state)
+{
+	const struct fixture *f = *state;
+	struct device_entry away = phone(1), failed = phone(2);
+
+	/* Apple could not be asked, so nothing was about to be set. */
+	away.is_verified = false;
+	enter(f, &away);
+	assert_true(away.is_pending);
+	away.is_verified = away.had_gift = true;
+	enter(f, &away);
+	assert_false(away.is_pending);
+
+	/* Apple was asked to set it, and certainly did not. */
+	enter(f, &failed);
+	assert_true(failed.is_pending);
+	assert_int_equal(devices_unmark(f->db, &failed), OK);
+	failed.had_gift = true;
+	enter(f, &failed);
+	assert_false(failed.is_pending);
+	assert_string_equal(grant_state_of(f, &failed.session.user_id),
+	    "already_claimed");
+}
+
+static void
 two_guests_of_one_device_share_one_gift(void **state)
 {
 	const struct fixture *f = *state;
@@ -298,6 +323,7 @@ main(void)
 		TEST(
 		    a_gift_that_is_pending_survives_a_crash_at_either_side_of_the_bit),
 		TEST(a_phone_whose_bit_is_set_gets_no_second_gift),
+		TEST(a_bit_that_somebody_else_set_is_not_taken_for_ours),
 		TEST(two_guests_of_one_device_share_one_gift),
 		TEST(a_gift_is_given_once_however_often_it_is_asked_for),
 		TEST(a_gift_of_nothing_uses_up_the_right_to_one),

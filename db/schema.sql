@@ -1,0 +1,285 @@
+CREATE TABLE users (
+  id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
+  status TEXT NOT NULL DEFAULT 'active'
+    CHECK (status IN ('active', 'banned', 'deleted')),
+  tier TEXT NOT NULL DEFAULT 'free' CHECK (tier IN ('free', 'premium')),
+  is_guest INTEGER NOT NULL DEFAULT 1 CHECK (is_guest IN (0, 1)),
+  apple_sub TEXT,
+  email TEXT,
+  language TEXT NOT NULL DEFAULT 'en' CHECK (language IN ('en', 'tr', 'es')),
+  theme_preference TEXT NOT NULL DEFAULT 'system'
+    CHECK (theme_preference IN ('system', 'light', 'dark')),
+  -- What the app names in a purchase; random, so that it tells nothing.
+  app_account_token BLOB NOT NULL UNIQUE CHECK (length(app_account_token) = 16),
+  -- Caches of the ledger's last entry; the audit recomputes them.
+  credits_remaining INTEGER NOT NULL DEFAULT 0
+    CHECK (credits_remaining BETWEEN 0 AND 1000000000),
+  credits_total INTEGER NOT NULL DEFAULT 0
+    CHECK (credits_total BETWEEN 0 AND 1000000000000),
+  debt_credits INTEGER NOT NULL DEFAULT 0
+    CHECK (debt_credits BETWEEN 0 AND 1000000000),
+  ledger_number INTEGER NOT NULL DEFAULT 0 CHECK (ledger_number >= 0),
+  ledger_hash BLOB NOT NULL DEFAULT x'' CHECK (length(ledger_hash) IN (0, 32)),
+  grant_state TEXT NOT NULL DEFAULT 'pending'
+    CHECK (grant_state IN ('pending', 'granted', 'already_claimed', 'withheld')),
+  created_at_ms INTEGER NOT NULL,
+  updated_at_ms INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX users_by_apple_sub ON users (apple_sub)
+  WHERE apple_sub IS NOT NULL;
+CREATE TABLE sessions (
+  id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
+  user_id BLOB NOT NULL REFERENCES users (id),
+  -- Together with a key outside of the database this makes the key that
+  -- authenticates the session's refresh tokens.
+  refresh_salt BLOB NOT NULL CHECK (length(refresh_salt) = 16),
+  refresh_counter INTEGER NOT NULL DEFAULT 0 CHECK (refresh_counter >= 0),
+  method TEXT NOT NULL CHECK (method IN ('anonymous', 'oauth', 'operator')),
+  created_at_ms INTEGER NOT NULL,
+  refreshed_at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sessions_by_user ON sessions (user_id, refreshed_at_ms);
+CREATE INDEX sessions_by_age ON sessions (refreshed_at_ms);
+CREATE TABLE devices (
+  id_hash BLOB PRIMARY KEY NOT NULL CHECK (length(id_hash) = 32),
+  user_id BLOB REFERENCES users (id),
+  granted_user_id BLOB REFERENCES users (id),
+  -- Apple's bit was about to be set for this row's account: if it is set and
+  -- the gift was not given, it may have been us.
+  is_marking INTEGER NOT NULL DEFAULT 0 CHECK (is_marking IN (0, 1)),
+  accounts_count INTEGER NOT NULL DEFAULT 1 CHECK (accounts_count >= 1),
+  created_at_ms INTEGER NOT NULL,
+  seen_at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX devices_by_user ON devices (user_id);
+CREATE UNIQUE INDEX devices_by_granted_user ON devices (granted_user_id)
+  WHERE granted_user_id IS NOT NULL;
+CREATE TABLE models (
+  id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
+  company TEXT NOT NULL,
+  endpoint TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  category TEXT NOT NULL,
+  description TEXT,
+  thumbnail_url TEXT CHECK (thumbnail_url <> ''),
+  state TEXT NOT NULL CHECK (state IN ('available', 'disabled', 'retired')),
+  is_active INTEGER NOT NULL DEFAULT 0 CHECK (is_active IN (0, 1)),
+  is_featured INTEGER NOT NULL DEFAULT 0 CHECK (is_featured IN (0, 1)),
+  requires_image INTEGER NOT NULL DEFAULT 0 CHECK (requires_image IN (0, 1)),
+  -- The model to use instead when no picture was given.
+  text_sibling_id BLOB REFERENCES models (id) DEFERRABLE INITIALLY DEFERRED,
+  -- What the app shows, and the price where model_prices has no row.
+  cost_per_generation INTEGER NOT NULL
+    CHECK (cost_per_generation BETWEEN 1 AND 10000),
+  has_audio INTEGER NOT NULL DEFAULT 0 CHECK (has_audio IN (0, 1)),
+  -- How the provider spells things: "%ds", "%d" or "" for a plain number.
+  duration_format TEXT NOT NULL DEFAULT '%d'
+    CHECK (duration_format IN ('%ds', '%d', '')),
+  image_field TEXT NOT NULL DEFAULT 'image_url',
+  position INTEGER NOT NULL DEFAULT 0,
+  CHECK (is_active = 0 OR state = 'available')
+) STRICT;
+CREATE UNIQUE INDEX models_one_active ON models (is_active) WHERE is_active = 1;
+CREATE TABLE model_options (
+  model_id BLOB NOT NULL REFERENCES models (id),
+  setting TEXT NOT NULL
+    CHECK (setting IN ('duration', 'resolution', 'aspect_ratio')),
+  position INTEGER NOT NULL,
+  value TEXT NOT NULL CHECK (value <> ''),
+  is_default INTEGER NOT NULL DEFAULT 0 CHECK (is_default IN (0, 1)),
+  PRIMARY KEY (model_id, setting, position),
+  UNIQUE (model_id, setting, value)
+) STRICT;
+CREATE UNIQUE INDEX model_options_one_default ON model_options (model_id, setting)
+  WHERE is_default = 1;
+CREATE TABLE model_prices (
+  model_id BLOB NOT NULL REFERENCES models (id),
+  resolution TEXT NOT NULL,
+  has_audio INTEGER NOT NULL CHECK (has_audio IN (0, 1)),
+  millicredits_per_second INTEGER NOT NULL
+    CHECK (millicredits_per_second BETWEEN 1 AND 1000000),
+  provider_micro_usd_per_second INTEGER
+    CHECK (provider_micro_usd_per_second >= 0),
+  PRIMARY KEY (model_id, resolution, has_audio)
+) STRICT;
+CREATE TABLE themes (
+  id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
+  name TEXT NOT NULL,
+  description TEXT,
+  thumbnail_url TEXT CHECK (thumbnail_url <> ''),
+  prompt TEXT NOT NULL CHECK (prompt <> ''),
+  is_featured INTEGER NOT NULL DEFAULT 0 CHECK (is_featured IN (0, 1)),
+  is_available INTEGER NOT NULL DEFAULT 1 CHECK (is_available IN (0, 1)),
+  default_duration_s INTEGER CHECK (default_duration_s BETWEEN 1 AND 60),
+  default_resolution TEXT,
+  default_aspect_ratio TEXT,
+  created_at_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE products (
+  id TEXT PRIMARY KEY NOT NULL CHECK (id <> ''),
+  credits INTEGER NOT NULL CHECK (credits BETWEEN 1 AND 10000),
+  is_available INTEGER NOT NULL DEFAULT 1 CHECK (is_available IN (0, 1))
+) STRICT;
+CREATE INDEX models_in_order ON models (position);
+CREATE INDEX themes_in_order ON themes (is_featured DESC, name);
+CREATE TABLE credit_lots (
+  id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
+  user_id BLOB NOT NULL REFERENCES users (id),
+  source TEXT NOT NULL CHECK (source IN ('free', 'bought')),
+  credits INTEGER NOT NULL CHECK (credits BETWEEN 1 AND 1000000),
+  remaining_credits INTEGER NOT NULL
+    CHECK (remaining_credits BETWEEN 0 AND credits),
+  expires_at_ms INTEGER,
+  -- Burn order: what expires first, then what was free, then what was bought.
+  burn_rank INTEGER NOT NULL,
+  created_at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX credit_lots_to_burn ON credit_lots
+  (user_id, burn_rank, id, remaining_credits) WHERE remaining_credits > 0;
+CREATE INDEX credit_lots_by_user ON credit_lots (user_id);
+CREATE INDEX credit_lots_to_expire ON credit_lots (expires_at_ms)
+  WHERE expires_at_ms IS NOT NULL AND remaining_credits > 0;
+CREATE TABLE hold_lots (
+  job_id BLOB NOT NULL CHECK (length(job_id) = 16),
+  lot_id BLOB NOT NULL REFERENCES credit_lots (id),
+  credits INTEGER NOT NULL CHECK (credits > 0),
+  PRIMARY KEY (job_id, lot_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE ledger_entries (
+  user_id BLOB NOT NULL REFERENCES users (id),
+  number INTEGER NOT NULL CHECK (number >= 1),
+  kind TEXT NOT NULL CHECK (kind IN ('grant', 'purchase', 'hold', 'capture',
+    'release', 'refund', 'refund_reversed', 'adjustment')),
+  amount_credits INTEGER NOT NULL CHECK (amount_credits BETWEEN 1 AND 1000000),
+  change INTEGER NOT NULL,
+  balance_after INTEGER NOT NULL CHECK (balance_after >= 0),
+  job_id BLOB CHECK (length(job_id) = 16),
+  lot_id BLOB REFERENCES credit_lots (id),
+  reason TEXT NOT NULL,
+  previous_hash BLOB NOT NULL CHECK (length(previous_hash) IN (0, 32)),
+  hash BLOB NOT NULL CHECK (length(hash) = 32),
+  created_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (user_id, number),
+  CHECK (CASE kind
+    WHEN 'hold' THEN change = -amount_credits AND job_id IS NOT NULL
+    WHEN 'capture' THEN change = 0 AND job_id IS NOT NULL
+    WHEN 'release' THEN change = amount_credits AND job_id IS NOT NULL
+    WHEN 'adjustment' THEN abs(change) = amount_credits
+    WHEN 'refund' THEN change BETWEEN -amount_credits AND 0
+    ELSE change BETWEEN 0 AND amount_credits END)
+) STRICT;
+CREATE UNIQUE INDEX ledger_one_hold ON ledger_entries (job_id)
+  WHERE kind = 'hold';
+CREATE UNIQUE INDEX ledger_one_settlement ON ledger_entries (job_id)
+  WHERE kind IN ('capture', 'release');
+CREATE UNIQUE INDEX ledger_one_grant ON ledger_entries (user_id)
+  WHERE kind = 'grant';
+CREATE TRIGGER ledger_entries_are_final BEFORE UPDATE ON ledger_entries
+BEGIN SELECT RAISE(ABORT, 'ledger entries are never edited'); END;
+CREATE TRIGGER ledger_entries_stay BEFORE DELETE ON ledger_entries
+BEGIN SELECT RAISE(ABORT, 'ledger entries are never deleted'); END;
+CREATE TABLE jobs (
+  id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
+  user_id BLOB NOT NULL REFERENCES users (id),
+  model_id BLOB NOT NULL REFERENCES models (id),
+  model_name TEXT NOT NULL,
+  theme_id BLOB REFERENCES themes (id),
+  company TEXT NOT NULL,
+  prompt TEXT NOT NULL,
+  image_object_id BLOB,
+  duration_s INTEGER NOT NULL CHECK (duration_s BETWEEN 1 AND 60),
+  resolution TEXT NOT NULL,
+  aspect_ratio TEXT NOT NULL,
+  has_audio INTEGER NOT NULL CHECK (has_audio IN (0, 1)),
+  cost_credits INTEGER NOT NULL CHECK (cost_credits BETWEEN 1 AND 10000),
+  --  queued      committed and charged, to be submitted
+  --  submitting  a submission is on its way or its fate is unknown
+  --  waiting     accepted, in the provider's queue
+  --  running     the provider works on it
+  --  storing     made; the result is being fetched
+  state TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'submitting',
+    'waiting', 'running', 'storing', 'completed', 'failed', 'cancelled',
+    'lost')),
+  error_code TEXT,
+  queue_position INTEGER,
+  -- When somebody must look at it again, whoever holds it now: a lease is this
+  -- time moved into the future.
+  due_at_ms INTEGER,
+  deadline_at_ms INTEGER NOT NULL,
+  is_hidden INTEGER NOT NULL DEFAULT 0 CHECK (is_hidden IN (0, 1)),
+  created_at_ms INTEGER NOT NULL,
+  completed_at_ms INTEGER,
+  CHECK ((state IN ('completed', 'failed', 'cancelled', 'lost')) =
+    (due_at_ms IS NULL)),
+  CHECK ((due_at_ms IS NULL) = (completed_at_ms IS NOT NULL))
+) STRICT;
+CREATE INDEX jobs_by_user ON jobs (user_id, id) WHERE is_hidden = 0;
+CREATE INDEX jobs_open_by_user ON jobs (user_id) WHERE due_at_ms IS NOT NULL;
+CREATE INDEX jobs_to_submit ON jobs (company, due_at_ms) WHERE state = 'queued';
+CREATE INDEX jobs_to_follow ON jobs (due_at_ms)
+  WHERE state IN ('submitting', 'waiting', 'running', 'storing');
+CREATE TABLE attempts (
+  id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
+  job_id BLOB NOT NULL REFERENCES jobs (id),
+  number INTEGER NOT NULL CHECK (number >= 1),
+  state TEXT NOT NULL CHECK (state IN ('new', 'sending', 'unknown', 'accepted',
+    'succeeded', 'failed', 'lost', 'cancelled')),
+  provider TEXT,
+  seed INTEGER NOT NULL CHECK (seed BETWEEN 0 AND 2147483647),
+  request_id TEXT,
+  status_url TEXT,
+  result_url TEXT,
+  cancel_url TEXT,
+  video_url TEXT,
+  calls_count INTEGER NOT NULL DEFAULT 0 CHECK (calls_count >= 0),
+  sent_at_ms INTEGER,
+  ended_at_ms INTEGER,
+  error_code TEXT,
+  UNIQUE (job_id, number),
+  CHECK ((state = 'new') = (sent_at_ms IS NULL) OR
+    state IN ('failed', 'cancelled'))
+) STRICT;
+CREATE UNIQUE INDEX attempts_one_open ON attempts (job_id)
+  WHERE state IN ('new', 'sending', 'unknown', 'accepted');
+CREATE INDEX attempts_in_flight ON attempts (provider)
+  WHERE state IN ('sending', 'unknown', 'accepted');
+CREATE UNIQUE INDEX attempts_by_request ON attempts (provider, request_id)
+  WHERE request_id IS NOT NULL;
+CREATE TABLE idempotency_records (
+  user_id BLOB NOT NULL REFERENCES users (id),
+  key TEXT NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+  fingerprint BLOB NOT NULL CHECK (length(fingerprint) = 32),
+  job_id BLOB NOT NULL REFERENCES jobs (id) DEFERRABLE INITIALLY DEFERRED,
+  credits_used INTEGER NOT NULL,
+  credits_remaining INTEGER NOT NULL,
+  created_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (user_id, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_records_by_age ON idempotency_records (created_at_ms);
+CREATE TABLE objects (
+  id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
+  bucket TEXT NOT NULL CHECK (bucket IN ('videos', 'thumbnails')),
+  name TEXT NOT NULL,
+  user_id BLOB NOT NULL REFERENCES users (id),
+  job_id BLOB REFERENCES jobs (id),
+  state TEXT NOT NULL CHECK (state IN ('storing', 'stored', 'deleting')),
+  content_type TEXT NOT NULL,
+  size_bytes INTEGER CHECK (size_bytes >= 0),
+  sha256 BLOB CHECK (length(sha256) = 32),
+  created_at_ms INTEGER NOT NULL,
+  CHECK (state <> 'stored' OR (size_bytes IS NOT NULL AND sha256 IS NOT NULL))
+) STRICT;
+CREATE UNIQUE INDEX objects_by_name ON objects (bucket, name)
+  WHERE state <> 'deleting';
+CREATE INDEX objects_by_job ON objects (job_id) WHERE job_id IS NOT NULL;
+CREATE INDEX objects_to_delete ON objects (created_at_ms)
+  WHERE state = 'deleting';
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  user_id BLOB NOT NULL REFERENCES users (id),
+  job_id BLOB,
+  kind TEXT NOT NULL CHECK (kind IN ('job', 'balance', 'session')),
+  created_at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX events_by_user ON events (user_id, id);
+CREATE INDEX events_by_age ON events (created_at_ms);
