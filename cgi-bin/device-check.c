@@ -99,6 +99,7 @@ ask_apple(const struct app *app, struct str token, struct visit *visit)
 	case DEVICECHECK_BAD_TOKEN:
 		return ERR_DEVICE_REJECTED;
 	case DEVICECHECK_UNAVAILABLE:
+	case DEVICECHECK_UNCERTAIN:
 		visit->entry.is_verified = false;
 		return OK;
 	case DEVICECHECK_OK:
@@ -110,31 +111,24 @@ ask_apple(const struct app *app, struct str token, struct visit *visit)
 	return bits.bit1 ? ERR_DEVICE_REJECTED : OK;
 }
 
-/* The next visit goes on; the bit may be set all the same, so look. */
-static enum err
-stay_pending(struct app *app, struct str token, struct visit *visit)
-{
-	enum err err;
-
-	err = ask_apple(app, token, visit);
-	if (err == OK && visit->entry.is_verified && !visit->entry.had_gift)
-		err = devices_unmark(app->db, &visit->entry);
-	return err;
-}
-
 static enum err
 enter(struct app *app, struct str token, struct visit *visit)
 {
 	struct device_entry *entry = &visit->entry;
+	enum devicecheck_verdict update = DEVICECHECK_OK;
 	enum err err;
 
 	err = devices_enter(app->db, entry);
 	if (err != OK || !entry->is_pending || !entry->is_verified)
 		return err;
-	if (!entry->had_gift &&
-	    devicecheck_update(&app->config, app->keys.sandbox, token, true,
-		visit->bit1) != DEVICECHECK_OK)
-		return stay_pending(app, token, visit);
+	if (!entry->had_gift)
+		update = devicecheck_update(&app->config, app->keys.sandbox,
+		    token, true, visit->bit1);
+	/* Not given yet: the gift stays pending and the next visit goes on. */
+	if (update == DEVICECHECK_UNCERTAIN)
+		return OK;
+	if (update != DEVICECHECK_OK)
+		return devices_unmark(app->db, entry);
 	return devices_grant(app->db, entry,
 	    config_number(&app->config, CONFIG_GRANT_CREDITS), &visit->given,
 	    &entry->credits_remaining);
@@ -206,6 +200,12 @@ device_check(struct app *app, const struct request *req, struct response *res)
 int
 main(int argc, char **argv)
 {
+	static const int live_keys[] = {
+		CONFIG_APPLE_TEAM_ID,
+		CONFIG_DEVICECHECK_KEY_ID,
+		CONFIG_DEVICECHECK_KEY_FILE,
+		-1,
+	};
 	static const struct endpoint endpoint = {
 		.name = "device-check",
 		.path = "/functions/v1/device-check",
@@ -213,8 +213,9 @@ main(int argc, char **argv)
 		.auth = AUTH_APIKEY,
 		.body = BODY_JSON,
 		.body_bytes_max = APP_JSON_BYTES_MAX,
-		.processes = 4,
+		.processes = 8,
 		.read_timeout_s = 25,
+		.live_keys = live_keys,
 		.handle = device_check,
 	};
 

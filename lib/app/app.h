@@ -113,6 +113,8 @@ struct endpoint {
 	bool is_sandbox_only;
 	bool sends_files;		/* may answer with accel_path */
 	bool is_read_only;		/* its connection refuses to write */
+	/* Keys without which it does not start in live mode; ends with -1. */
+	const int *live_keys;
 	enum err (*handle)(struct app *app, const struct request *req,
 	    struct response *res);
 };

@@ -281,6 +281,24 @@ app_nudge(struct app *app)
 	    (const struct sockaddr *)&address, sizeof(address));
 }
 
+/* In live mode a missing credential is noticed now, not by a user. */
+static bool
+has_credentials(const struct app *app, struct buf *problem)
+{
+	const int *key = app->endpoint->live_keys;
+
+	if (config_is_sandbox(&app->config))
+		return true;
+	for (; key != NULL && *key >= 0; key++) {
+		if (!config_is_set(&app->config, (enum config_key)*key)) {
+			buf_appendf(problem, "%s is missing",
+			    config_name((enum config_key)*key));
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool
 start(struct app *app, struct buf *problem)
 {
@@ -290,7 +308,8 @@ start(struct app *app, struct buf *problem)
 		buf_appendf(problem, "libsodium cannot start");
 		return false;
 	}
-	if (!config_load(&app->config, problem))
+	if (!config_load(&app->config, problem) ||
+	    !has_credentials(app, problem))
 		return false;
 	state_dir = config_text(&app->config, CONFIG_STATE_DIR);
 	if (!keys_load(state_dir,

@@ -371,8 +371,12 @@ stored(struct db *db, void *arg)
 	db_bind_uuid(stmt, 1, n->id);
 	db_bind_int64(stmt, 2, n->now_ms);
 	err = db_step(stmt, &found);
-	if (err != OK || !found)
+	if (err != OK)
 		return err;
+	if (!found)
+		return media_is_stored(db, n->id, &found) == OK && found ?
+		    OK :
+		    ERR_CONFLICT;
 	job_id = db_column_uuid(stmt, 0);
 	user_id = db_column_uuid(stmt, 1);
 	is_hidden = db_column_bool(stmt, 2);

@@ -125,7 +125,10 @@ enum err attempts_succeeded(struct db *db, const struct uuid *id,
 enum err attempts_failed(struct db *db, const struct uuid *id,
     const char *error_code, int64_t now_ms);
 
-/* The file is whole on our disk: the job is completed and paid. */
+/*
+ * The file is whole on our disk: the job is completed and paid.  Errors:
+ * ERR_CONFLICT when nobody wants the file any more; the caller removes it.
+ */
 enum err attempts_stored(struct db *db, const struct uuid *id,
     int64_t size_bytes, const uint8_t sha256[32], int64_t now_ms);
 

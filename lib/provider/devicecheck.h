@@ -17,6 +17,7 @@ enum devicecheck_verdict {
 	DEVICECHECK_OK,
 	DEVICECHECK_BAD_TOKEN, /* the client's fault, final */
 	DEVICECHECK_UNAVAILABLE, /* Apple's or ours; the cause is logged */
+	DEVICECHECK_UNCERTAIN,	/* of an update: it may have taken effect */
 };
 
 struct devicecheck_bits {
@@ -31,7 +32,7 @@ struct devicecheck_bits {
 /*
  * `secret` (32 bytes) authenticates the stand-in's tokens and is not used
  * with Apple.  Both calls wait for the network, at most 5 seconds.  An update
- * that is UNAVAILABLE may have set the bits; repeating it is harmless.
+ * that is UNCERTAIN may have set the bits; repeating it is harmless.
  */
 enum devicecheck_verdict
 devicecheck_query(const struct config *config, const uint8_t secret[32],

@@ -140,6 +140,9 @@ devicecheck_apple_query_answer(const struct fetch_response *response,
 enum devicecheck_verdict
 devicecheck_apple_update_answer(const struct fetch_response *response)
 {
+	/* An answer that is not 200 says that no bits were stored. */
+	if (response->phase == FETCH_MAYBE_SENT)
+		return DEVICECHECK_UNCERTAIN;
 	return verdict_of(response);
 }
 
@@ -241,7 +244,8 @@ devicecheck_apple_update(const struct config *config, struct str token,
 	json_end_object(&w);
 	ask(config, "/v1/update_two_bits", &body, &response);
 	verdict = devicecheck_apple_update_answer(&response);
-	if (verdict == DEVICECHECK_UNAVAILABLE)
+	if (verdict == DEVICECHECK_UNAVAILABLE ||
+	    verdict == DEVICECHECK_UNCERTAIN)
 		log_unavailable(&response);
 	return verdict;
 }

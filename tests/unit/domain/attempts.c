@@ -213,6 +213,26 @@ what_was_not_sent_is_queued_again_and_keeps_its_first_deadline(void **state)
 }
 
 static void
+a_queued_job_past_its_deadline_ends_without_any_provider(void **state)
+{
+	const struct fixture *f = *state;
+	const struct uuid job_id = submit(f, "key");
+	const int64_t late = NOW + JOB_QUEUE_MAX_MS + 1;
+	static struct attempt_work works[1];
+	size_t count, ended;
+
+	assert_int_equal(attempts_lease(f->db, NULL, 0, late - 1, works, 1,
+	    &count, &ended), OK);
+	assert_int_equal(ended, 0);
+	assert_int_equal(attempts_lease(f->db, NULL, 0, late, works, 1, &count,
+	    &ended), OK);
+	assert_int_equal(count, 0);
+	assert_int_equal(ended, 1);
+	assert_int_equal(state_of(f, &job_id), JOB_FAILED);
+	assert_int_equal(balance_of(f, &f->ada), 40);
+}
+
+static void
 what_was_deleted_meanwhile_is_not_sent_again(void **state)
 {
 	const struct fixture *f = *state;
@@ -369,7 +389,7 @@ a_job_that_failed_takes_no_late_success(void **state)
 	    OK);
 	assert_int_equal(attempts_succeeded(f->db, &id, "https://x.test/", NOW),
 	    OK);
-	assert_int_equal(attempts_stored(f->db, &id, 1, sha256, NOW), OK);
+	assert_int_equal(attempts_stored(f->db, &id, 1, sha256, NOW), ERR_CONFLICT);
 	assert_int_equal(state_of(f, &job_id), JOB_FAILED);
 	assert_int_equal(balance_of(f, &f->ada), 40);
 	assert_int_equal(number_of(f,
@@ -586,6 +606,7 @@ main(void)
 		RICH(what_was_found_again_goes_on),
 		RICH(
 		    what_was_not_sent_is_queued_again_and_keeps_its_first_deadline),
+		RICH(a_queued_job_past_its_deadline_ends_without_any_provider),
 		RICH(what_was_deleted_meanwhile_is_not_sent_again),
 		RICH(acceptance_is_told_once_and_gives_the_handle_to_polls),
 		RICH(progress_is_an_event_only_when_there_is_news),

@@ -319,7 +319,7 @@ half_an_answer_is_none(void **state)
 	assert_int_equal(devicecheck_apple_query_answer(&response, &bits),
 	    DEVICECHECK_UNAVAILABLE);
 	assert_int_equal(devicecheck_apple_update_answer(&response),
-	    DEVICECHECK_UNAVAILABLE);
+	    DEVICECHECK_UNCERTAIN);
 	response = answered(200, "");
 	assert_int_equal(devicecheck_apple_update_answer(&response),
 	    DEVICECHECK_OK);
