@@ -21,7 +21,8 @@ HARDENING := -fstack-protector-strong -fPIE
 OPTIMISE  := $(if $(SAN),-O1 -g -fno-omit-frame-pointer,-O2 -g -D_FORTIFY_SOURCE=2)
 SANFLAGS  := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
 
-CPPFLAGS  += -D_GNU_SOURCE -Ilib -I$(BUILD)/gen -include base/banned.h
+CPPFLAGS  += -D_GNU_SOURCE -Ilib -I$(BUILD)/gen $(if $(SQLITE),-isystem $(SQLITE)) \
+             -include base/banned.h
 CFLAGS    += -std=c11 $(WARNINGS) $(HARDENING) $(OPTIMISE) $(SANFLAGS) -MMD -MP \
              -ffunction-sections -fdata-sections
 LDFLAGS   += $(SANFLAGS) -pie -Wl,--as-needed -Wl,--gc-sections \

@@ -155,14 +155,14 @@ ask_apple(struct app *app, struct visit *visit)
 {
 	struct device_entry *entry = &visit->entry;
 
-	switch (devicecheck_query(&app->config, app->keys.sandbox,
-	    visit->token, &visit->bits)) {
+	switch (devicecheck_query(&app->config, app->keys.sandbox, visit->token,
+	    &visit->bits)) {
 	case DEVICECHECK_BAD_TOKEN:
 		(void)devices_note_rejection(app->db, entry->id_hash,
 		    entry->now_ms);
 		return ERR_DEVICE_REJECTED;
 	case DEVICECHECK_UNAVAILABLE:
-	case DEVICECHECK_UNKNOWN:
+	case DEVICECHECK_UNCERTAIN:
 		entry->is_verified = false;
 		entry->had_gift = false;
 		return OK;
@@ -183,14 +183,14 @@ set_bit(struct app *app, struct visit *visit, bool *ret_set)
 {
 	const bool is_bit0 =
 	    config_number(&app->config, CONFIG_DEVICECHECK_GRANT_BIT) == 0;
-	const enum devicecheck_verdict verdict = devicecheck_update(
-	    &app->config, app->keys.sandbox, visit->token,
-	    is_bit0 || visit->bits.bit0, !is_bit0 || visit->bits.bit1);
+	const enum devicecheck_verdict verdict =
+	    devicecheck_update(&app->config, app->keys.sandbox, visit->token,
+		is_bit0 || visit->bits.bit0, !is_bit0 || visit->bits.bit1);
 
 	*ret_set = verdict == DEVICECHECK_OK;
-	if (verdict == DEVICECHECK_OK || verdict == DEVICECHECK_UNKNOWN)
+	if (verdict == DEVICECHECK_OK || verdict == DEVICECHECK_UNCERTAIN)
 		return OK;
-	return devices_withdraw(app->db, &visit->entry);
+	return devices_unmark(app->db, &visit->entry);
 }
 
 static enum err

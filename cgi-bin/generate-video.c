@@ -15,6 +15,8 @@
  *   403 forbidden          user_id names somebody else
  *   404 theme_not_found, model_not_found
  *   422 idempotency_key_reused   the key belongs to another request
+ *   429 too_many_jobs      so many are under way already
+ *   502 provider_unavailable     nothing was charged
  *
  * The charge, the job and the key are one transaction; the provider is called
  * by the worker afterwards, never from here.
@@ -26,6 +28,7 @@
 #include "app/links.h"
 #include "domain/jobs.h"
 #include "domain/media.h"
+#include "provider/provider.h"
 
 /* Longer than any model's video; catalog_settle() rounds to what there is. */
 #define DURATION_WISH_MAX_S 3600
@@ -212,6 +215,9 @@ place_order(struct app *app, const struct request *req, const struct body *body,
 	order->model = &model;
 	order->theme = body->has_theme ? &theme : NULL;
 	order->image_object_id = body->has_image ? &image.id : NULL;
+	/* Said before anything is charged. */
+	if (err == OK && provider_for(&app->config, model.company) == NULL)
+		err = ERR_PROVIDER_UNAVAILABLE;
 	if (err == OK)
 		err = catalog_settle(app->db, &model, order->theme, &body->wish,
 		    &order->settings);
@@ -266,6 +272,7 @@ generate_video(struct app *app, const struct request *req, struct response *res)
 int
 main(int argc, char **argv)
 {
+	static const int live_keys[] = { CONFIG_FAL_KEY, -1 };
 	static const struct endpoint endpoint = {
 		.name = "generate-video",
 		.path = "/functions/v1/generate-video",
@@ -274,6 +281,7 @@ main(int argc, char **argv)
 		.body = BODY_JSON,
 		.body_bytes_max = APP_JSON_BYTES_MAX,
 		.processes = 4,
+		.live_keys = live_keys,
 		.handle = generate_video,
 	};
 

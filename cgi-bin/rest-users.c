@@ -148,10 +148,11 @@ refuse_change(const struct app *app, const struct request *req,
 
 static enum err
 answer(const struct app *app, const struct request *req, struct response *res,
-    const struct rest_query *query, const struct account *account, bool is_found)
+    const struct rest_query *query, const struct account *account,
+    bool is_found)
 {
-	const bool is_shown = is_found && query->offset == 0 &&
-	    query->limit > 0;
+	const bool is_shown =
+	    is_found && query->offset == 0 && query->limit > 0;
 
 	if (http_content_type_is(req->accept, STR(ROWS_ONE_OBJECT))) {
 		if (!is_shown)

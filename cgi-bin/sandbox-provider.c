@@ -25,8 +25,8 @@ write_accepted(struct response *res, const struct uuid *id)
 	uuid_format(id, text);
 	(void)snprintf(status_url, sizeof(status_url),
 	    SANDBOX_URL SANDBOX_REQUESTS "%s", text);
-	(void)snprintf(
-	    cancel_url, sizeof(cancel_url), "%s" SANDBOX_CANCEL, status_url);
+	(void)snprintf(cancel_url, sizeof(cancel_url), "%s" SANDBOX_CANCEL,
+	    status_url);
 	json_begin_object(&res->json, NULL);
 	json_uuid(&res->json, "request_id", id);
 	json_text(&res->json, "status_url", status_url);
@@ -91,8 +91,8 @@ status(struct app *app, const struct request *req, struct response *res,
 		json_int64(&res->json, "queue_position", 0);
 	if (state == PROVIDER_DONE) {
 		sandbox_video_name(&request->video, name);
-		(void)snprintf(
-		    url, sizeof(url), SANDBOX_URL SANDBOX_FILES "%s", name);
+		(void)snprintf(url, sizeof(url), SANDBOX_URL SANDBOX_FILES "%s",
+		    name);
 		json_text(&res->json, "video_url", url);
 	}
 	if (state == PROVIDER_FAILED)
@@ -103,8 +103,8 @@ status(struct app *app, const struct request *req, struct response *res,
 
 /* Takes `prefix` off the front and `suffix` off the end, and wants a UUID. */
 static bool
-parse_id(
-    struct str tail, struct str prefix, struct str suffix, struct uuid *ret_id)
+parse_id(struct str tail, struct str prefix, struct str suffix,
+    struct uuid *ret_id)
 {
 	if (!str_starts_with(tail, prefix) || !str_ends_with(tail, suffix) ||
 	    tail.len < prefix.len + suffix.len)
@@ -115,8 +115,8 @@ parse_id(
 }
 
 static enum err
-sandbox_provider(
-    struct app *app, const struct request *req, struct response *res)
+sandbox_provider(struct app *app, const struct request *req,
+    struct response *res)
 {
 	const bool is_get = req->method == HTTP_GET;
 	const struct str suffix = is_get ? STR("") : STR(SANDBOX_CANCEL);
@@ -126,9 +126,9 @@ sandbox_provider(
 	enum err err;
 
 	if (req->method == HTTP_POST)
-		return str_equal(req->tail, STR("requests"))
-		    ? submit(app, req, res)
-		    : ERR_NOT_FOUND;
+		return str_equal(req->tail, STR("requests")) ?
+		    submit(app, req, res) :
+		    ERR_NOT_FOUND;
 	is_attempt =
 	    is_get && parse_id(req->tail, STR(SANDBOX_ATTEMPTS), suffix, &id);
 	if (!is_attempt &&

@@ -14,7 +14,7 @@
 #include "app/view.h"
 
 struct body {
-	struct uuid user_id;	/* compared with the token's by now */
+	struct uuid user_id; /* compared with the token's by now */
 	struct str language;
 	struct str theme_preference;
 	bool has_language;

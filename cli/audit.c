@@ -75,7 +75,8 @@ print_text(const struct audit *audit)
 		}
 	}
 	if (!audit->is_whole)
-		(void)printf("the database file is damaged: restore a backup\n");
+		(void)printf(
+		    "the database file is damaged: restore a backup\n");
 }
 
 int

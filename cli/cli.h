@@ -4,7 +4,7 @@
 
 #include "app/state.h"
 #include "base/err.h"
-#include "wire/json.h"
+#include "wire/json_writer.h"
 
 /*
  * build/rendio, the operator's tool: one command a file, and main.c with the
@@ -19,8 +19,8 @@ struct args {
 	int count;
 	char **arg;
 	bool is_json;
-	const char *reason;	/* NULL = not given */
-	const char *ttl_s;	/* NULL = not given */
+	const char *reason; /* NULL = not given */
+	const char *ttl_s; /* NULL = not given */
 };
 
 /* Options a command takes. */

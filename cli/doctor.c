@@ -14,24 +14,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/asn1.h>
-#include <openssl/bio.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-/*
- * What we use of <openssl/x509.h> and <openssl/pem.h>, which cannot be
- * included: see wire/evp.h.
- */
-X509 *PEM_read_bio_X509(BIO *bio, X509 **certificate,
-    int (*password)(char *text, int size, int is_writing, void *arg),
-    void *arg);
-const ASN1_TIME *X509_get0_notAfter(const X509 *certificate);
-void X509_free(X509 *certificate);
 
 /* A certificate that ends sooner is about to be forgotten. */
 #define CERTIFICATE_DAYS_MIN 14
@@ -62,9 +52,9 @@ struct doctor {
 };
 
 /* One line: what was looked at, how it is, and the fix if it is not well. */
-static void note(struct doctor *d, enum level level, const char *what,
-    const char *fix, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+static void
+note(struct doctor *d, enum level level, const char *what, const char *fix,
+    const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 static void
 note(struct doctor *d, enum level level, const char *what, const char *fix,
@@ -141,7 +131,8 @@ check_keys(struct doctor *d, const struct config *config)
 		&keys, &problem))
 		note(d, RED, "keys", "rendio init", "%s", problem.ptr);
 	else if (!path_in(d, "keys", path) || is_open_to_others(path))
-		note(d, RED, "keys", "chmod 700 the directory and 600 its files",
+		note(d, RED, "keys",
+		    "chmod 700 the directory and 600 its files",
 		    "others can read %s", path);
 	else
 		note(d, GREEN, "keys", "", "present, for us alone");

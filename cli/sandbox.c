@@ -22,8 +22,8 @@ print_token(const struct state *state, const char *name)
 		&out))
 		(void)printf("%s\n", out.ptr);
 	else
-		status = cli_misuse("a name is 1 to 64 of [A-Za-z0-9._-]",
-		    name);
+		status =
+		    cli_misuse("a name is 1 to 64 of [A-Za-z0-9._-]", name);
 	buf_free(&out);
 	return status;
 }

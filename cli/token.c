@@ -58,8 +58,7 @@ token_command(const struct args *args)
 		    args->ttl_s);
 	cli_open(&state, STATE_WRITE);
 	if (args->ttl_s == NULL)
-		ttl_s = config_number(&state.config,
-		    CONFIG_ACCESS_TOKEN_TTL_S);
+		ttl_s = config_number(&state.config, CONFIG_ACCESS_TOKEN_TTL_S);
 	err = db_transaction(state.db, mint, &m);
 	if (err != OK) {
 		state_close(&state);

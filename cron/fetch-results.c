@@ -33,6 +33,17 @@ try_later(struct step *step, const char *code)
 }
 
 static void
+tell_stored(const struct step *step, int64_t size_bytes,
+    const uint8_t sha256[32])
+{
+	/* Given up meanwhile: the file came too late. */
+	if (attempts_stored(step->worker->state.db, &step->work.id, size_bytes,
+		sha256, clock_now_ms()) == ERR_CONFLICT)
+		(void)results_discard(&step->worker->state.config,
+		    &step->work.id);
+}
+
+static void
 fetched(void *arg, const struct fetch_response *response)
 {
 	struct step *step = arg;
@@ -53,8 +64,7 @@ fetched(void *arg, const struct fetch_response *response)
 		err = results_publish(&step->worker->state.config,
 		    &step->work.id, step->result_fd, &size_bytes, sha256);
 		if (err == OK)
-			(void)attempts_stored(db, &step->work.id, size_bytes,
-			    sha256, clock_now_ms());
+			tell_stored(step, size_bytes, sha256);
 		else if (err == ERR_INVALID_REQUEST && is_last)
 			(void)attempts_failed(db, &step->work.id,
 			    provider_code_name(PROVIDER_CODE_PROTOCOL),

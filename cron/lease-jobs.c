@@ -43,11 +43,27 @@ read_policies(const struct worker *worker,
 	return count;
 }
 
+/*
+ * Our own lease may have run out while this process was stopped, but the step
+ * is still under way and will tell.
+ */
+static bool
+is_under_way(const struct worker *worker, const struct attempt_work *work)
+{
+	for (const struct step *s = worker->steps; s != NULL; s = s->next)
+		if (uuid_equal(&s->work.id, &work->id))
+			return true;
+	return false;
+}
+
 static void
 begin(struct worker *worker, const struct attempt_work *work)
 {
-	struct step *step = calloc(1, sizeof(*step));
+	struct step *step;
 
+	if (is_under_way(worker, work))
+		return;
+	step = calloc(1, sizeof(*step));
 	if (step == NULL)
 		abort();
 	step->worker = worker;

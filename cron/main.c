@@ -31,8 +31,17 @@
 /* How long a successor waits for the place. */
 #define WAIT_FOR_PLACE_MS 90000
 
-/* What is under way when the place is given up may take this long. */
+/*
+ * What is under way when the place is given up may take this long, and when
+ * we are asked to end this long: a submission that is cut off is one whose
+ * fate is unknown.  Supervisors kill after fifteen seconds.
+ */
 #define DRAIN_MAX_US (INT64_C(16) * 60 * 1000000)
+#define DRAIN_ASKED_MAX_US (INT64_C(12) * 1000000)
+
+/* How long a starting worker waits for the waiting room: see has_successor. */
+#define WAIT_FOR_ROOM_MS 100
+#define WAIT_STEP_MS 100
 
 /* A wait never exceeds this: a nudge may have been lost. */
 #define TICK_MS 250
@@ -43,24 +52,26 @@ struct task {
 };
 
 static const struct task tasks[] = {
+	/* In this order: after a stall our own leases are saved first. */
+	{ renew_leases, ATTEMPT_LEASE_MS / 3 },
 	{ lease_jobs, 20 },
 	{ checkpoint, 100 },
 	{ delete_files, 1000 },
 	{ finish_deletions, 1000 },
-	{ renew_leases, ATTEMPT_LEASE_MS / 3 },
+	{ purge, 2000 },
 	{ expire_credits, 30000 },
-	{ purge, 30000 },
 };
 
 #define TASKS_COUNT (sizeof(tasks) / sizeof(tasks[0]))
 
-static volatile sig_atomic_t is_asked_to_end;
+/* How often we were asked to end. */
+static volatile sig_atomic_t asked_to_end;
 
 static void
 ask_to_end(int signal_number)
 {
 	(void)signal_number;
-	is_asked_to_end = 1;
+	asked_to_end++;
 }
 
 static bool
@@ -122,7 +133,7 @@ lead(struct worker *worker)
 	int64_t look_us = 0;
 	bool nudged = true;
 
-	while (!is_asked_to_end) {
+	while (asked_to_end == 0) {
 		const int64_t now_us = clock_monotonic_us();
 		int64_t wait_ms = TICK_MS;
 
@@ -136,7 +147,7 @@ lead(struct worker *worker)
 		for (size_t i = 0; i < TASKS_COUNT; i++) {
 			int64_t left_ms;
 
-			if (now_us >= next_us[i] || (i == 0 && nudged)) {
+			if (now_us >= next_us[i] || (nudged && tasks[i].run == lease_jobs)) {
 				tasks[i].run(worker);
 				next_us[i] = clock_monotonic_us() +
 				    tasks[i].period_ms * 1000;
@@ -155,12 +166,14 @@ lead(struct worker *worker)
 static void
 drain(struct worker *worker)
 {
-	const int64_t until_us = clock_monotonic_us() + DRAIN_MAX_US;
+	const int64_t began_us = clock_monotonic_us();
 	int64_t renew_us = 0;
 
 	worker->is_draining = true;
-	while (worker->steps_count > 0 && clock_monotonic_us() < until_us &&
-	    !is_asked_to_end) {
+	while (worker->steps_count > 0 && asked_to_end < 2 &&
+	    clock_monotonic_us() - began_us < (asked_to_end > 0 ?
+		DRAIN_ASKED_MAX_US :
+		DRAIN_MAX_US)) {
 		if (clock_monotonic_us() >= renew_us) {
 			renew_leases(worker);
 			renew_us = clock_monotonic_us() +
@@ -188,11 +201,18 @@ take_place(const struct worker *worker, int *ret_place)
 	char room_path[CONFIG_VALUE_BYTES_MAX + 32];
 	char place_path[CONFIG_VALUE_BYTES_MAX + 32];
 
-	return state_path(worker, "worker.next", room_path,
-		   sizeof(room_path)) &&
-	    state_path(worker, "worker.lock", place_path, sizeof(place_path)) &&
-	    lockfile_take(room_path, 0, &room) &&
-	    lockfile_take(place_path, WAIT_FOR_PLACE_MS, ret_place);
+	if (!state_path(worker, "worker.next", room_path, sizeof(room_path)) ||
+	    !state_path(worker, "worker.lock", place_path,
+		sizeof(place_path)) ||
+	    !lockfile_take(room_path, WAIT_FOR_ROOM_MS, &room))
+		return false;
+	for (int i = 0; i < WAIT_FOR_PLACE_MS / WAIT_STEP_MS; i++) {
+		if (asked_to_end > 0)
+			return false;
+		if (lockfile_take(place_path, WAIT_STEP_MS, ret_place))
+			return true;
+	}
+	return false;
 }
 
 int

@@ -14,9 +14,22 @@
 #define FIND_FIRST_MS 500
 #define FIND_MAX_MS (10 * 60 * 1000)
 
+/* What the adapter hands over fits what is stored. */
+_Static_assert(PROVIDER_ID_BYTES <= ATTEMPT_ID_BYTES, "request id");
+_Static_assert(PROVIDER_URL_BYTES <= ATTEMPT_URL_BYTES, "handle");
+_Static_assert(FETCH_URL_BYTES_MAX <= ATTEMPT_VIDEO_URL_BYTES, "result");
+
+/*
+ * The provider's word for a job that was paid for must not be lost to a
+ * locked database or a full disk: nothing else can be done meanwhile anyway.
+ */
+#define TELL_TRIES 40
+#define TELL_NAP_NS 500000000L
+
 static void
 tell_accepted(const struct step *step, const struct provider_handle *h)
 {
+	const struct timespec nap = { 0, TELL_NAP_NS };
 	struct attempt_handle handle = { 0 };
 	const int64_t now_ms = clock_now_ms();
 
@@ -28,8 +41,14 @@ tell_accepted(const struct step *step, const struct provider_handle *h)
 	    sizeof(handle.result_url));
 	(void)str_copy(str_from(h->cancel_url), handle.cancel_url,
 	    sizeof(handle.cancel_url));
-	(void)attempts_accepted(step->worker->state.db, &step->work.id, &handle,
-	    now_ms + step->provider->times.poll_first_ms, now_ms);
+	for (int i = 0; i < TELL_TRIES; i++) {
+		if (attempts_accepted(step->worker->state.db, &step->work.id,
+			&handle, now_ms + step->provider->times.poll_first_ms,
+			now_ms) == OK)
+			return;
+		(void)nanosleep(&nap, NULL);
+	}
+	step_log(step, "acceptance_lost", h->request_id);
 }
 
 static void
@@ -52,7 +71,7 @@ submitted(void *arg, const struct fetch_response *response)
 		step_log(step, "submission_delayed",
 		    provider_code_name(error.code));
 		(void)attempts_unsent(db, &step->work.id,
-		    step_retry_at_ms(step, &error));
+		    step_retry_at_ms(step, &error), clock_now_ms());
 		break;
 	case PROVIDER_UNKNOWN:
 		step_log(step, "submission_unknown",
@@ -78,7 +97,10 @@ submit_job(struct step *step)
 	const struct provider_job job = step_provider_job(&step->work);
 	struct provider_call call;
 
-	if (!step->provider->submit_call(&step->worker->state.config, &job,
+	provider_call_init(&call, "POST");
+	/* Nobody gives a picture yet that the provider could be shown. */
+	if (step->work.has_image ||
+	    !step->provider->submit_call(&step->worker->state.config, &job,
 		&call)) {
 		provider_call_free(&call);
 		step_log(step, "submission_impossible", step->work.endpoint);
@@ -90,25 +112,38 @@ submit_job(struct step *step)
 	step_call(step, &call, -1, submitted);
 }
 
+/* It was never accepted, and this provider's word on that is final. */
+static bool
+is_proof(const struct step *step, const struct provider_error *error)
+{
+	const int64_t final_ms = step->provider->times.find_final_ms;
+
+	return error->code == PROVIDER_CODE_NOT_FOUND && final_ms > 0 &&
+	    clock_now_ms() - step->work.sent_at_ms > final_ms;
+}
+
 static void
 found(void *arg, const struct fetch_response *response)
 {
 	struct step *step = arg;
+	struct db *db = step->worker->state.db;
 	const struct provider_job job = step_provider_job(&step->work);
 	struct provider_handle handle = { 0 };
 	struct provider_error error = { 0 };
 
-	/*
-	 * That the provider does not know it yet proves nothing: only the
-	 * deadline ends the search.
-	 */
 	if (step->provider->find_answer(&step->worker->state.config, &job,
-		response, &handle, &error) == PROVIDER_OK)
+		response, &handle, &error) == PROVIDER_OK) {
 		tell_accepted(step, &handle);
-	else
-		(void)attempts_later(step->worker->state.db, &step->work.id,
+	} else if (is_proof(step, &error)) {
+		step_log(step, "submission_lost",
+		    provider_code_name(error.code));
+		(void)attempts_failed(db, &step->work.id,
+		    "submission_lost", clock_now_ms());
+	} else {
+		(void)attempts_later(db, &step->work.id,
 		    clock_now_ms() +
 			step_backoff_ms(step, FIND_FIRST_MS, FIND_MAX_MS));
+	}
 	step_done(step);
 }
 
@@ -118,9 +153,11 @@ find_job(struct step *step)
 	const struct provider_job job = step_provider_job(&step->work);
 	struct provider_call call;
 
+	provider_call_init(&call, "GET");
 	if (step->provider->find_call == NULL ||
 	    !step->provider->find_call(&step->worker->state.config, &job,
 		&call)) {
+		provider_call_free(&call);
 		(void)attempts_later(step->worker->state.db, &step->work.id,
 		    clock_now_ms() + FIND_MAX_MS);
 		step_done(step);

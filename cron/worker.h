@@ -25,6 +25,7 @@ struct worker {
 	struct step *steps;	/* under way */
 	size_t steps_count;
 	bool is_draining;	/* finish what is under way, begin nothing */
+	int64_t checkpoint_after_us;	/* monotonic; 0 = any time */
 };
 
 /* One job brought one step forward. */

@@ -44,10 +44,13 @@ CREATE TABLE devices (
   id_hash BLOB PRIMARY KEY NOT NULL CHECK (length(id_hash) = 32),
   user_id BLOB REFERENCES users (id),
   granted_user_id BLOB REFERENCES users (id),
+  -- Apple's bit was about to be set for this row's account: if it is set and
+  -- the gift was not given, it may have been us.
+  is_marking INTEGER NOT NULL DEFAULT 0 CHECK (is_marking IN (0, 1)),
   accounts_count INTEGER NOT NULL DEFAULT 1 CHECK (accounts_count >= 1),
   created_at_ms INTEGER NOT NULL,
   seen_at_ms INTEGER NOT NULL
-, claim_began_at_ms INTEGER, grant_bit INTEGER CHECK (grant_bit IN (0, 1)), bit_changes_count INTEGER NOT NULL DEFAULT 0
+, grant_bit INTEGER CHECK (grant_bit IN (0, 1)), bit_changes_count INTEGER NOT NULL DEFAULT 0
   CHECK (bit_changes_count >= 0), rejections_count INTEGER NOT NULL DEFAULT 0
   CHECK (rejections_count >= 0)) STRICT;
 CREATE INDEX devices_by_user ON devices (user_id);
@@ -214,6 +217,8 @@ CREATE TABLE jobs (
 ) STRICT;
 CREATE INDEX jobs_open_by_user ON jobs (user_id) WHERE due_at_ms IS NOT NULL;
 CREATE INDEX jobs_to_submit ON jobs (company, due_at_ms) WHERE state = 'queued';
+CREATE INDEX jobs_waiting_too_long ON jobs (deadline_at_ms)
+  WHERE state = 'queued';
 CREATE INDEX jobs_to_follow ON jobs (due_at_ms)
   WHERE state IN ('submitting', 'waiting', 'running', 'storing');
 CREATE TABLE attempts (

@@ -52,6 +52,9 @@ CREATE TABLE devices (
   id_hash BLOB PRIMARY KEY NOT NULL CHECK (length(id_hash) = 32),
   user_id BLOB REFERENCES users (id),
   granted_user_id BLOB REFERENCES users (id),
+  -- Apple's bit was about to be set for this row's account: if it is set and
+  -- the gift was not given, it may have been us.
+  is_marking INTEGER NOT NULL DEFAULT 0 CHECK (is_marking IN (0, 1)),
   accounts_count INTEGER NOT NULL DEFAULT 1 CHECK (accounts_count >= 1),
   created_at_ms INTEGER NOT NULL,
   seen_at_ms INTEGER NOT NULL

@@ -38,6 +38,8 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_by_user ON jobs (user_id, id) WHERE is_hidden = 0;
 CREATE INDEX jobs_open_by_user ON jobs (user_id) WHERE due_at_ms IS NOT NULL;
 CREATE INDEX jobs_to_submit ON jobs (company, due_at_ms) WHERE state = 'queued';
+CREATE INDEX jobs_waiting_too_long ON jobs (deadline_at_ms)
+  WHERE state = 'queued';
 CREATE INDEX jobs_to_follow ON jobs (due_at_ms)
   WHERE state IN ('submitting', 'waiting', 'running', 'storing');
 

@@ -1,9 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Accounts from their first gift to their end.
 
--- When we last saw Apple's bit clear and set out to set it: only the device
--- that did so may find the bit set and have its gift still to come.
-ALTER TABLE devices ADD COLUMN claim_began_at_ms INTEGER;
 -- What was strange about a device.
 ALTER TABLE devices ADD COLUMN grant_bit INTEGER CHECK (grant_bit IN (0, 1));
 ALTER TABLE devices ADD COLUMN bit_changes_count INTEGER NOT NULL DEFAULT 0

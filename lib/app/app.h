@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "wire/http.h"
 #include "wire/json.h"
+#include "wire/json_writer.h"
 
 /*
  * What an endpoint is: its policy as data, and a handler that begins where
@@ -86,7 +87,7 @@ struct response {
 	const char *cache_control;	/* no-store */
 	char etag[72];			/* with quotes; "" = none */
 	char accel_path[256];		/* X-Accel-Redirect; "" = none */
-	char disposition[128];		/* Content-Disposition; "" = none */
+	char disposition[512];		/* Content-Disposition; "" = none */
 	char content_range[64];		/* "" = none */
 	int64_t retry_after_s;		/* 0 = none */
 	/* The limit that was reached, for a 429; limit_max 0 = none. */
@@ -118,6 +119,8 @@ struct endpoint {
 	bool is_sandbox_only;
 	bool sends_files;		/* may answer with accel_path */
 	bool is_read_only;		/* its connection refuses to write */
+	/* Keys without which it does not start in live mode; ends with -1. */
+	const int *live_keys;
 	enum err (*handle)(struct app *app, const struct request *req,
 	    struct response *res);
 };

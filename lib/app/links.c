@@ -78,11 +78,11 @@ links_check(const struct keys *keys, struct str bucket, struct str name,
 
 	if (!base64_decode(BASE64_URL, text, token, sizeof(token), &n) ||
 	    n != LINK_TOKEN_BYTES || token[0] != LINK_VERSION)
-		return LINK_BAD;
+		return LINK_MALFORMED;
 	memcpy(wanted, token, 1 + LINK_TIME_BYTES);
 	sign(keys, bucket, name, wanted);
 	if (sodium_memcmp(wanted, token, LINK_TOKEN_BYTES) != 0)
-		return LINK_BAD;
+		return LINK_FORGED;
 	for (size_t i = 0; i < LINK_TIME_BYTES; i++)
 		expires_at_ms = expires_at_ms << 8 | token[1 + i];
 	return now_ms >= expires_at_ms ? LINK_EXPIRED : LINK_OK;

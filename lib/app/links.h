@@ -23,7 +23,12 @@ void links_write_url(const struct app *app, const char *bucket,
 void links_write_token(const struct keys *keys, struct str bucket,
     struct str name, int64_t expires_at_ms, struct buf *out);
 
-enum link_verdict { LINK_OK, LINK_EXPIRED, LINK_BAD };
+enum link_verdict {
+	LINK_OK,
+	LINK_EXPIRED,
+	LINK_MALFORMED,	/* not the shape of a token */
+	LINK_FORGED,	/* or of another object */
+};
 
 enum link_verdict links_check(const struct keys *keys, struct str bucket,
     struct str name, struct str token, int64_t now_ms);

@@ -69,6 +69,13 @@ results_publish(const struct config *config, const struct uuid *object_id,
 }
 
 enum err
+results_discard(const struct config *config, const struct uuid *object_id)
+{
+	return objects_remove(config_text(config, CONFIG_STATE_DIR),
+	    RESULTS_BUCKET, object_id);
+}
+
+enum err
 results_remove_deleted(const struct config *config, struct db *db, size_t max,
     size_t *ret_count)
 {
@@ -78,13 +85,14 @@ results_remove_deleted(const struct config *config, struct db *db, size_t max,
 
 	assert(max <= REMOVED_AT_ONCE_MAX);
 	err = media_to_delete(db, max, media, &count);
-	for (size_t i = 0; err == OK && i < count; i++) {
-		err = objects_remove(config_text(config, CONFIG_STATE_DIR),
-		    media[i].bucket, &media[i].id);
-		if (err == OK)
-			err = media_forget(db, &media[i].id);
-	}
-	if (err == OK)
-		*ret_count = count;
-	return err;
+	if (err != OK)
+		return err;
+	*ret_count = 0;
+	/* A file that cannot be removed must not keep the others. */
+	for (size_t i = 0; i < count; i++)
+		if (objects_remove(config_text(config, CONFIG_STATE_DIR),
+			media[i].bucket, &media[i].id) == OK &&
+		    media_forget(db, &media[i].id) == OK)
+			++*ret_count;
+	return OK;
 }

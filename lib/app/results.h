@@ -27,6 +27,10 @@ enum err results_publish(const struct config *config,
     const struct uuid *object_id, int fd, int64_t *ret_size_bytes,
     uint8_t ret_sha256[32]);
 
+/* Takes a file away again that nobody wants any more. */
+enum err results_discard(const struct config *config,
+    const struct uuid *object_id);
+
 /* Removes the files of up to `max` deleted objects, then their rows. */
 enum err results_remove_deleted(const struct config *config, struct db *db,
     size_t max, size_t *ret_count);

@@ -291,6 +291,24 @@ app_nudge(struct app *app)
 	    (const struct sockaddr *)&address, sizeof(address));
 }
 
+/* In live mode a missing credential is noticed now, not by a user. */
+static bool
+has_credentials(const struct app *app, struct buf *problem)
+{
+	const int *key = app->endpoint->live_keys;
+
+	if (config_is_sandbox(&app->config))
+		return true;
+	for (; key != NULL && *key >= 0; key++) {
+		if (!config_is_set(&app->config, (enum config_key)*key)) {
+			buf_appendf(problem, "%s is missing",
+			    config_name((enum config_key)*key));
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool
 start(struct app *app, struct buf *problem)
 {
@@ -300,7 +318,8 @@ start(struct app *app, struct buf *problem)
 		buf_appendf(problem, "libsodium cannot start");
 		return false;
 	}
-	if (!config_load(&app->config, problem))
+	if (!config_load(&app->config, problem) ||
+	    !has_credentials(app, problem))
 		return false;
 	state_dir = config_text(&app->config, CONFIG_STATE_DIR);
 	if (!keys_load(state_dir,
@@ -325,6 +344,10 @@ static int
 describe(const struct endpoint *e)
 {
 	const size_t n = strlen(e->path);
+	/* Who sends a body to a GET is told 405, which the router cannot. */
+	const size_t body_bytes_max = e->body_bytes_max > APP_JSON_BYTES_MAX ?
+	    e->body_bytes_max :
+	    APP_JSON_BYTES_MAX;
 	struct buf methods;
 
 	buf_init(&methods, 256);
@@ -334,7 +357,7 @@ describe(const struct endpoint *e)
 			methods.ptr[j++] = methods.ptr[i];
 	(void)printf("%s\t%s\t%s\t%s\t%zu\t%d\t%d\t%s\t%s\n", e->name, e->path,
 	    e->path[n - 1] == '/' ? "prefix" : "exact", methods.ptr,
-	    e->body_bytes_max, e->processes == 0 ? 2 : e->processes,
+	    body_bytes_max, e->processes == 0 ? 2 : e->processes,
 	    e->read_timeout_s == 0 ? 15 : e->read_timeout_s,
 	    e->is_sandbox_only ? "sandbox" : "any",
 	    e->sends_files ? "files" : "-");

@@ -39,8 +39,9 @@ make_directories(const char *state_dir, struct buf *problem)
 	     i++) {
 		if (snprintf(path, sizeof(path), "%s%s", state_dir,
 			directories[i].name) >= (int)sizeof(path)) {
-			buf_appendf(problem, "the state directory's name is "
-					     "too long");
+			buf_appendf(problem,
+			    "the state directory's name is "
+			    "too long");
 			return false;
 		}
 		if (mkdir(path, directories[i].mode) != 0 && errno != EEXIST) {
@@ -80,8 +81,9 @@ migrate_in(const char *state_dir, int64_t *ret_from, int64_t *ret_to,
 	if (err == ERR_CONFLICT)
 		buf_appendf(problem, "the database is newer than this program");
 	else if (err != OK)
-		buf_appendf(problem, "the migration failed, nothing of it is "
-				     "left: %s",
+		buf_appendf(problem,
+		    "the migration failed, nothing of it is "
+		    "left: %s",
 		    err_code(err));
 	return err == OK;
 }
@@ -102,8 +104,8 @@ bool
 state_init(struct buf *problem)
 {
 	struct config config;
-	const bool ok = config_load(&config, problem) &&
-	    init_in(&config, problem);
+	const bool ok =
+	    config_load(&config, problem) && init_in(&config, problem);
 
 	config_free(&config);
 	return ok;
@@ -114,8 +116,8 @@ state_migrate(int64_t *ret_from, int64_t *ret_to, struct buf *problem)
 {
 	struct config config;
 	const bool ok = config_load(&config, problem) &&
-	    migrate_in(config_text(&config, CONFIG_STATE_DIR), ret_from,
-		ret_to, problem);
+	    migrate_in(config_text(&config, CONFIG_STATE_DIR), ret_from, ret_to,
+		problem);
 
 	config_free(&config);
 	return ok;
@@ -133,8 +135,9 @@ check_schema(struct db *db, struct buf *problem)
 	else if (version > (int64_t)migrations_count)
 		buf_appendf(problem, "the database is newer than this program");
 	else
-		buf_appendf(problem, "the database is older than this program "
-				     "(run `rendio migrate`)");
+		buf_appendf(problem,
+		    "the database is older than this program "
+		    "(run `rendio migrate`)");
 	return false;
 }
 
@@ -157,8 +160,9 @@ state_open(struct state *state, enum state_access access, struct buf *problem)
 	if (db_open(state_dir,
 		access == STATE_READ ? DB_READ_ONLY : DB_READ_WRITE, false,
 		&state->db) != OK) {
-		buf_appendf(problem, "the database in %s cannot be opened "
-				     "(run `rendio init`)",
+		buf_appendf(problem,
+		    "the database in %s cannot be opened "
+		    "(run `rendio init`)",
 		    state_dir);
 		return false;
 	}
@@ -174,12 +178,11 @@ state_close(struct state *state)
 	config_free(&state->config);
 }
 
-void
+bool
 state_checkpoint_if(struct state *state, int64_t log_bytes)
 {
-	/* A reader in the way or a failure, which is logged: another time. */
-	if (db_log_bytes(state->db) > log_bytes)
-		(void)db_checkpoint(state->db);
+	return db_log_bytes(state->db) <= log_bytes ||
+	    db_checkpoint(state->db) == OK;
 }
 
 /* Fixed in 3.51.3, and in these branches of older versions. */

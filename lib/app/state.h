@@ -35,8 +35,8 @@ bool state_init(struct buf *problem);
  * knows is refused.  state_close() gives back what was loaded, also after a
  * failure.
  */
-bool state_open(struct state *state, enum state_access access,
-    struct buf *problem);
+bool
+state_open(struct state *state, enum state_access access, struct buf *problem);
 void state_close(struct state *state);
 
 /* Brings the database to the newest schema; refuses a newer one. */
@@ -44,17 +44,19 @@ bool state_migrate(int64_t *ret_from, int64_t *ret_to, struct buf *problem);
 
 /*
  * Empties the database's log if it holds more than log_bytes.  Only the
- * worker calls this: it is the one checkpointer.
+ * worker calls this: it is the one checkpointer.  False when that did not
+ * work: the next try should be a while later, because each one makes writers
+ * wait for a reader that is in the way.
  */
-void state_checkpoint_if(struct state *state, int64_t log_bytes);
+bool state_checkpoint_if(struct state *state, int64_t log_bytes);
 
 /* What can be said about a database without trusting it. */
 struct state_database {
 	const char *engine;
-	bool engine_has_reset_race;	/* see `rendio doctor` */
-	bool is_open;			/* else nothing below is known */
+	bool engine_has_reset_race; /* see `rendio doctor` */
+	bool is_open; /* else nothing below is known */
 	int64_t version;
-	int64_t newest_version;		/* that this program knows */
+	int64_t newest_version; /* that this program knows */
 	bool is_whole;
 	int64_t log_bytes;
 };

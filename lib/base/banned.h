@@ -18,7 +18,6 @@
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets
 #pragma GCC poison strtok atoi atol atoll atof
 #pragma GCC poison gmtime localtime ctime asctime
-#pragma GCC poison rand srand
 #pragma GCC poison tmpnam mktemp tempnam
 
 #endif

@@ -3,7 +3,11 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
+
+/* How long a line may wait for whoever reads the log. */
+#define LOG_WAIT_MS 50
 
 static const char *program = "rendio";
 
@@ -101,13 +105,17 @@ log_uuid(struct log *log, const char *name, const struct uuid *value)
 void
 log_end(struct log *log)
 {
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+
 	/* The ceiling leaves room for these in the buffer's slack. */
 	log->line.failed = false;
 	log->line.bytes_max += 2;
 	buf_append(&log->line, STR("}\n"));
-	while (write(STDERR_FILENO, log->line.ptr, log->line.len) < 0 &&
-	    errno == EINTR)
-		continue;
+	/* A log that is stuck must not stop the service: the line is lost. */
+	if (poll(&out, 1, LOG_WAIT_MS) > 0)
+		while (write(STDERR_FILENO, log->line.ptr, log->line.len) < 0 &&
+		    errno == EINTR)
+			continue;
 	buf_free(&log->line);
 }
 

@@ -130,7 +130,7 @@ unsent(struct db *db, void *arg)
 	static const char job_sql[] =
 	    "UPDATE jobs SET state = 'queued', due_at_ms = ?2,"
 	    " deadline_at_ms = created_at_ms + ?3"
-	    " WHERE id = ?1 AND state = 'submitting'";
+	    " WHERE id = ?1 AND state = 'submitting' RETURNING is_hidden";
 	CLEANUP(db_release) struct db_stmt *attempt =
 	    db_prepare(db, attempt_sql);
 	CLEANUP(db_release) struct db_stmt *job = db_prepare(db, job_sql);
@@ -147,13 +147,22 @@ unsent(struct db *db, void *arg)
 	db_bind_uuid(job, 1, &job_id);
 	db_bind_int64(job, 2, n->due_at_ms);
 	db_bind_int64(job, 3, JOB_QUEUE_MAX_MS);
-	return db_run(job);
+	err = db_step(job, &found);
+	if (err != OK || !found || !db_column_bool(job, 0))
+		return err;
+	/* Its user deleted it meanwhile: nobody wants it sent any more. */
+	err = leases_end_attempt(db, n->id, "cancelled", "canceled",
+	    n->now_ms);
+	if (err != OK)
+		return err;
+	return jobs_give_up(db, &job_id, JOB_CANCELLED, "canceled", n->now_ms);
 }
 
 enum err
-attempts_unsent(struct db *db, const struct uuid *id, int64_t due_at_ms)
+attempts_unsent(struct db *db, const struct uuid *id, int64_t due_at_ms,
+    int64_t now_ms)
 {
-	struct news n = { .id = id, .due_at_ms = due_at_ms };
+	struct news n = { .id = id, .due_at_ms = due_at_ms, .now_ms = now_ms };
 
 	return db_transaction(db, unsent, &n);
 }
@@ -362,8 +371,12 @@ stored(struct db *db, void *arg)
 	db_bind_uuid(stmt, 1, n->id);
 	db_bind_int64(stmt, 2, n->now_ms);
 	err = db_step(stmt, &found);
-	if (err != OK || !found)
+	if (err != OK)
 		return err;
+	if (!found)
+		return media_is_stored(db, n->id, &found) == OK && found ?
+		    OK :
+		    ERR_CONFLICT;
 	job_id = db_column_uuid(stmt, 0);
 	user_id = db_column_uuid(stmt, 1);
 	is_hidden = db_column_bool(stmt, 2);

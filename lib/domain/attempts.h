@@ -97,9 +97,12 @@ enum err attempts_renew(struct db *db, const struct uuid *job_ids, size_t count,
 enum err attempts_accepted(struct db *db, const struct uuid *id,
     const struct attempt_handle *handle, int64_t due_at_ms, int64_t now_ms);
 
-/* Certainly nothing was sent, or it was refused for now: try again later. */
+/*
+ * Certainly nothing was sent, or it was refused for now: try again later,
+ * unless its user deleted the job meanwhile; then it is cancelled.
+ */
 enum err attempts_unsent(struct db *db, const struct uuid *id,
-    int64_t due_at_ms);
+    int64_t due_at_ms, int64_t now_ms);
 
 /* Perhaps it was sent: find out, beginning at due_at_ms. */
 enum err attempts_unknown(struct db *db, const struct uuid *id,
@@ -122,7 +125,10 @@ enum err attempts_succeeded(struct db *db, const struct uuid *id,
 enum err attempts_failed(struct db *db, const struct uuid *id,
     const char *error_code, int64_t now_ms);
 
-/* The file is whole on our disk: the job is completed and paid. */
+/*
+ * The file is whole on our disk: the job is completed and paid.  Errors:
+ * ERR_CONFLICT when nobody wants the file any more; the caller removes it.
+ */
 enum err attempts_stored(struct db *db, const struct uuid *id,
     int64_t size_bytes, const uint8_t sha256[32], int64_t now_ms);
 

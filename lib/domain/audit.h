@@ -23,18 +23,18 @@
 #define AUDIT_OVERDUE_MS (INT64_C(15) * 60 * 1000)
 
 struct audit_violation {
-	const char *problem;	/* a phrase; lives for ever */
-	struct uuid id;		/* of the user, job or object it names */
+	const char *problem; /* a phrase; lives for ever */
+	struct uuid id; /* of the user, job or object it names */
 };
 
 struct audit_finding {
-	int64_t checked_count;	/* users, jobs, … looked at */
+	int64_t checked_count; /* users, jobs, … looked at */
 	int64_t violations_count;
 	struct audit_violation violation[AUDIT_REPORTED_MAX];
 };
 
 struct audit {
-	bool is_whole;		/* the engine's own check of the file */
+	bool is_whole; /* the engine's own check of the file */
 	struct audit_finding invariant[AUDIT_INVARIANT_MAX + 1]; /* from 1 */
 };
 

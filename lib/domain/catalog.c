@@ -359,6 +359,75 @@ static const struct field theme_fields[] = {
 	    CATALOG_VALUE_BYTES },
 };
 
+/* What is shown is what the default settings cost. */
+static enum err
+refresh_shown_price(struct db *db, const struct uuid *id)
+{
+	static const char sql[] =
+	    "UPDATE models SET cost_per_generation ="
+	    " (SELECT (CAST(d.value AS INTEGER) * p.millicredits_per_second"
+	    "   + 999) / 1000"
+	    "  FROM model_options d"
+	    "  JOIN model_options r ON r.model_id = d.model_id"
+	    "   AND r.setting = 'resolution' AND r.is_default = 1"
+	    "  JOIN model_prices p ON p.model_id = d.model_id"
+	    "   AND p.resolution = r.value AND p.has_audio = models.has_audio"
+	    "  WHERE d.model_id = models.id AND d.setting = 'duration'"
+	    "   AND d.is_default = 1)"
+	    " WHERE id = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	db_bind_uuid(stmt, 1, id);
+	return db_run(stmt);
+}
+
+struct price_change {
+	const struct uuid *id;
+	struct str resolution;
+	bool has_audio;
+	int64_t millicredits;
+};
+
+static enum err
+change_price(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "UPDATE model_prices SET millicredits_per_second = ?4"
+	    " WHERE model_id = ?1 AND resolution = ?2 AND has_audio = ?3";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct price_change *change = arg;
+	int64_t changes;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, change->id);
+	db_bind_str(stmt, 2, change->resolution);
+	db_bind_bool(stmt, 3, change->has_audio);
+	db_bind_int64(stmt, 4, change->millicredits);
+	err = db_run_changes(stmt, &changes);
+	if (err != OK)
+		return err;
+	if (changes == 0)
+		return ERR_INVALID_REQUEST;
+	return refresh_shown_price(db, change->id);
+}
+
+/* "price.720p.audio" or "price.720p.silent", in thousandths a second. */
+static enum err
+set_price(struct db *db, const struct uuid *id, struct str field,
+    struct str value)
+{
+	struct price_change change = { .id = id };
+	struct str word, rest, sound;
+
+	(void)str_cut(field, '.', &word, &rest);
+	(void)str_cut(rest, '.', &change.resolution, &sound);
+	change.has_audio = str_equal(sound, STR("audio"));
+	if ((!change.has_audio && !str_equal(sound, STR("silent"))) ||
+	    !str_to_int64(value, 1, 1000000, &change.millicredits))
+		return ERR_INVALID_REQUEST;
+	return db_transaction(db, change_price, &change);
+}
+
 struct change {
 	const struct uuid *id;
 	const struct field *field;
@@ -459,6 +528,8 @@ catalog_set_model(struct db *db, const struct uuid *id, struct str field,
 		.value = value,
 		.not_found = ERR_MODEL_NOT_FOUND };
 
+	if (str_starts_with(field, STR("price.")))
+		return set_price(db, id, field, value);
 	return set_field(db, model_fields,
 	    sizeof(model_fields) / sizeof(model_fields[0]), field, &change);
 }

@@ -29,8 +29,8 @@ struct deletion_step {
  * and their credits go back, jobs under way are hidden and still settled.
  * Errors: ERR_UNAUTHORIZED when there is no such account (any more).
  */
-enum err deletions_begin(struct db *db, const struct uuid *user_id,
-    int64_t now_ms);
+enum err
+deletions_begin(struct db *db, const struct uuid *user_id, int64_t now_ms);
 
 /* Up to `max` steps that are to be tried now. */
 enum err deletions_due(struct db *db, int64_t now_ms,
@@ -50,11 +50,11 @@ enum err deletions_forget_jobs(struct db *db, const struct uuid *user_id,
     bool *ret_done);
 
 /* The step "files": is the last one gone? */
-enum err deletions_files_gone(struct db *db, const struct uuid *user_id,
-    bool *ret_done);
+enum err
+deletions_files_gone(struct db *db, const struct uuid *user_id, bool *ret_done);
 
 /* Steps that have been open for longer than that. */
-enum err deletions_stuck_count(struct db *db, int64_t before_ms,
-    int64_t *ret_count);
+enum err
+deletions_stuck_count(struct db *db, int64_t before_ms, int64_t *ret_count);
 
 #endif

@@ -9,7 +9,7 @@ struct device {
 	bool has_user;
 	struct uuid user_id;
 	bool had_gift;
-	bool has_claim;
+	bool is_marking;
 	int64_t accounts_count;
 };
 
@@ -18,8 +18,8 @@ read_device(struct db *db, const struct device_entry *entry,
     struct device *device)
 {
 	static const char sql[] =
-	    "SELECT user_id, granted_user_id, claim_began_at_ms,"
-	    " accounts_count FROM devices WHERE id_hash = ?1";
+	    "SELECT user_id, granted_user_id, is_marking, accounts_count"
+	    " FROM devices WHERE id_hash = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;
@@ -33,38 +33,36 @@ read_device(struct db *db, const struct device_entry *entry,
 		device->has_user = !db_column_is_null(stmt, 0);
 		device->user_id = db_column_uuid(stmt, 0);
 		device->had_gift = !db_column_is_null(stmt, 1);
-		device->has_claim = !db_column_is_null(stmt, 2);
+		device->is_marking = db_column_bool(stmt, 2);
 		device->accounts_count = db_column_int64(stmt, 3);
 	}
 	return OK;
 }
 
 /*
- * A bit that differs from what was last seen or set here is strange, unless a
- * claim is open, whose outcome nobody knows.
+ * A bit that differs from what was last seen or set here is strange, unless
+ * the device is marked: then nobody knows what became of it.
  */
 static enum err
 note_device(struct db *db, const struct device_entry *entry)
 {
 	static const char sql[] =
-	    "INSERT INTO devices (id_hash, user_id, claim_began_at_ms,"
-	    " grant_bit, created_at_ms, seen_at_ms)"
+	    "INSERT INTO devices (id_hash, user_id, is_marking, grant_bit,"
+	    " created_at_ms, seen_at_ms)"
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?5)"
 	    " ON CONFLICT (id_hash) DO UPDATE SET user_id = excluded.user_id,"
 	    " seen_at_ms = excluded.seen_at_ms,"
 	    " accounts_count = devices.accounts_count + ?6,"
 	    " bit_changes_count = devices.bit_changes_count +"
-	    "  (devices.claim_began_at_ms IS NULL AND COALESCE("
+	    "  (devices.is_marking = 0 AND COALESCE("
 	    "   devices.grant_bit <> excluded.grant_bit, 0)),"
 	    " grant_bit = COALESCE(excluded.grant_bit, devices.grant_bit),"
-	    " claim_began_at_ms = COALESCE(excluded.claim_began_at_ms,"
-	    "  devices.claim_began_at_ms)";
+	    " is_marking = devices.is_marking | excluded.is_marking";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
 	db_bind_blob(stmt, 1, entry->id_hash, DEVICE_HASH_BYTES);
 	db_bind_uuid(stmt, 2, &entry->session.user_id);
-	if (entry->must_set_bit)
-		db_bind_int64(stmt, 3, entry->now_ms);
+	db_bind_bool(stmt, 3, entry->must_set_bit);
 	if (entry->is_verified)
 		db_bind_bool(stmt, 4, entry->had_gift);
 	db_bind_int64(stmt, 5, entry->now_ms);
@@ -121,7 +119,7 @@ decide(const struct device_entry *entry, const struct device *device,
 		return GIFT_ALREADY_CLAIMED;
 	if (account == NULL && device->accounts_count >= entry->accounts_max)
 		return GIFT_WITHHELD;
-	if (entry->had_gift && !device->has_claim)
+	if (entry->had_gift && !device->is_marking)
 		return GIFT_ALREADY_CLAIMED;
 	return GIFT_PENDING;
 }
@@ -129,12 +127,12 @@ decide(const struct device_entry *entry, const struct device *device,
 /* What was decided of the present account, and of the one it replaces. */
 static enum err
 write_decision(struct db *db, const struct device_entry *entry,
-    const struct device *device)
+    const struct device *device, bool was_pending)
 {
 	int64_t changes;
 	enum err err = OK;
 
-	if (entry->gift != GIFT_PENDING)
+	if (was_pending && entry->gift != GIFT_PENDING)
 		err = settle_grant_state(db, &entry->session.user_id,
 		    entry->gift == GIFT_WITHHELD ? "withheld" :
 						   "already_claimed",
@@ -177,7 +175,8 @@ enter(struct db *db, void *arg)
 	if (err == OK)
 		err = note_device(db, entry);
 	if (err == OK)
-		err = write_decision(db, entry, &device);
+		err = write_decision(db, entry, &device,
+		    !is_back || strcmp(account.grant_state, "pending") == 0);
 	return err;
 }
 
@@ -202,7 +201,7 @@ claim(struct db *db, const struct device_entry *entry, bool *ret_claimed)
 {
 	static const char sql[] =
 	    "UPDATE devices SET granted_user_id = ?2, grant_bit = 1,"
-	    " claim_began_at_ms = NULL"
+	    " is_marking = 0"
 	    " WHERE id_hash = ?1 AND granted_user_id IS NULL"
 	    " AND EXISTS (SELECT 1 FROM users WHERE id = ?2"
 	    "  AND grant_state = 'pending' AND status = 'active')";
@@ -245,7 +244,6 @@ devices_grant(struct db *db, struct device_entry *entry, int64_t amount_credits)
 	struct gift gift = { .entry = entry, .amount_credits = amount_credits };
 	enum err err;
 
-	assert(entry->gift == GIFT_PENDING);
 	assert(entry->is_verified);
 	err = db_transaction(db, grant, &gift);
 	if (err != OK)
@@ -256,10 +254,10 @@ devices_grant(struct db *db, struct device_entry *entry, int64_t amount_credits)
 }
 
 static enum err
-withdraw(struct db *db, void *arg)
+unmark(struct db *db, void *arg)
 {
 	static const char sql[] =
-	    "UPDATE devices SET claim_began_at_ms = NULL WHERE id_hash = ?1";
+	    "UPDATE devices SET is_marking = 0 WHERE id_hash = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	const struct device_entry *entry = arg;
 
@@ -268,11 +266,11 @@ withdraw(struct db *db, void *arg)
 }
 
 enum err
-devices_withdraw(struct db *db, const struct device_entry *entry)
+devices_unmark(struct db *db, const struct device_entry *entry)
 {
 	struct device_entry copy = *entry;
 
-	return db_transaction(db, withdraw, &copy);
+	return db_transaction(db, unmark, &copy);
 }
 
 struct rejection {

@@ -9,38 +9,38 @@
  *
  * Who the phone is, Apple says: DeviceCheck keeps a bit that survives
  * reinstalling.  The order is: devices_enter() writes the account down with
- * its gift pending and, when Apple's bit was seen clear, the device's claim;
+ * its gift pending and, when Apple's bit was seen clear, marks the device;
  * then the caller sets the bit; then devices_grant() gives the credits.
  *
  * Dying between two of them neither burns nor doubles the gift: who finds the
- * bit set has had it, unless the device holds a claim, which says that the bit
- * may be its own doing.  An account that came in while Apple could not be
- * asked has no claim, so that many of them do not become many gifts.
+ * bit set has had it, unless the device is marked, which says that the bit may
+ * be its own doing.  Who came in while Apple could not be asked, or refused to
+ * set the bit, is not, so that many such accounts do not become many gifts.
  */
 
 #define DEVICE_HASH_BYTES 32
 
 enum device_gift {
 	GIFT_PENDING,
-	GIFT_GRANTED,		/* just now */
+	GIFT_GRANTED, /* just now */
 	GIFT_ALREADY_CLAIMED,
-	GIFT_WITHHELD,		/* the device opened too many accounts */
+	GIFT_WITHHELD, /* the device opened too many accounts */
 };
 
 struct device_entry {
 	/* Given by the caller: */
-	uint8_t id_hash[DEVICE_HASH_BYTES];	/* keyed hash of the device id */
-	bool is_secret;		/* the id is a version 4 UUID */
-	bool is_verified;	/* DeviceCheck vouched for the phone */
-	bool had_gift;		/* verified, and Apple's bit is set already */
-	int64_t accounts_max;	/* opened by one device id with a gift */
+	uint8_t id_hash[DEVICE_HASH_BYTES]; /* keyed hash of the device id */
+	bool is_secret; /* the id is a version 4 UUID */
+	bool is_verified; /* DeviceCheck vouched for the phone */
+	bool had_gift; /* verified, and Apple's bit is set already */
+	int64_t accounts_max; /* opened by one device id with a gift */
 	enum lang lang;
 	int64_t now_ms;
 	/* Filled in: */
 	struct session session;
-	bool is_new;		/* the account was made just now */
-	bool must_set_bit;	/* before devices_grant() is called */
-	enum device_gift gift;	/* pending: devices_grant(), if verified */
+	bool is_new; /* the account was made just now */
+	bool must_set_bit; /* before devices_grant() is called */
+	enum device_gift gift; /* pending: devices_grant(), if verified */
 	int64_t credits_remaining;
 };
 
@@ -63,8 +63,8 @@ enum err devices_enter(struct db *db, struct device_entry *entry);
 enum err devices_grant(struct db *db, struct device_entry *entry,
     int64_t amount_credits);
 
-/* Takes the claim back: the bit has certainly not been set. */
-enum err devices_withdraw(struct db *db, const struct device_entry *entry);
+/* Takes the mark back: the bit is certainly not set. */
+enum err devices_unmark(struct db *db, const struct device_entry *entry);
 
 /* Notes that Apple did not vouch for who shows this device id. */
 enum err devices_note_rejection(struct db *db,

@@ -88,7 +88,8 @@ static const struct section {
 	    { { "id", EXPORT_ID }, { "source", EXPORT_TEXT },
 		{ "credits", EXPORT_NUMBER },
 		{ "remaining_credits", EXPORT_NUMBER },
-		{ "expires_at", EXPORT_TIME }, { "created_at", EXPORT_TIME } } },
+		{ "expires_at", EXPORT_TIME },
+		{ "created_at", EXPORT_TIME } } },
 	{ "objects",
 	    "SELECT id, bucket, name, job_id, state, content_type,"
 	    " size_bytes, created_at_ms FROM objects WHERE user_id = ?1"
@@ -110,8 +111,8 @@ read_row(struct db_stmt *stmt, const struct section *section,
     const struct export_reader *reader)
 {
 	reader->begin_row(reader->arg);
-	for (int i = 0;
-	     i < COLUMNS_MAX && section->column[i].name != NULL; i++) {
+	for (int i = 0; i < COLUMNS_MAX && section->column[i].name != NULL;
+	     i++) {
 		struct export_value value = {
 			.name = section->column[i].name,
 			.type = section->column[i].type,

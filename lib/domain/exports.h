@@ -17,15 +17,15 @@ enum export_type {
 	EXPORT_NUMBER,
 	EXPORT_FLAG,
 	EXPORT_ID,
-	EXPORT_TIME,	/* milliseconds since 1970 */
+	EXPORT_TIME, /* milliseconds since 1970 */
 };
 
 struct export_value {
 	const char *name;
 	enum export_type type;
 	bool is_null;
-	struct str text;	/* in the row: lives for the call */
-	int64_t number;		/* of a NUMBER, FLAG or TIME */
+	struct str text; /* in the row: lives for the call */
+	int64_t number; /* of a NUMBER, FLAG or TIME */
 	struct uuid id;
 };
 

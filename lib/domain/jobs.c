@@ -152,6 +152,24 @@ insert_record(struct db *db, const struct job_order *order,
 	return db_run(stmt);
 }
 
+static enum err
+check_open_jobs(struct db *db, const struct uuid *user_id)
+{
+	static const char sql[] =
+	    "SELECT 1 FROM jobs WHERE user_id = ?1 AND due_at_ms IS NOT NULL"
+	    " LIMIT 1 OFFSET ?2";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	bool found;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, user_id);
+	db_bind_int64(stmt, 2, JOBS_OPEN_MAX - 1);
+	err = db_step(stmt, &found);
+	if (err != OK)
+		return err;
+	return found ? ERR_TOO_MANY_JOBS : OK;
+}
+
 struct submission {
 	const struct job_order *order;
 	int64_t now_ms;
@@ -171,6 +189,9 @@ submit(struct db *db, void *arg)
 	err = jobs_replay(db, &order->user_id, order->key, order->fingerprint,
 	    &found, receipt);
 	if (err != OK || found)
+		return err;
+	err = check_open_jobs(db, &order->user_id);
+	if (err != OK)
 		return err;
 	*receipt = (struct job_receipt){
 		.job_id = uuid_sortable(s->now_ms),

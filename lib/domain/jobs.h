@@ -44,6 +44,9 @@ bool job_is_over(enum job_state state);
  */
 #define JOB_QUEUE_MAX_MS (INT64_C(6) * 3600 * 1000)
 
+/* Open jobs of one user: more than a person can wait for. */
+#define JOBS_OPEN_MAX 200
+
 /* How long an Idempotency-Key is remembered. */
 #define JOB_KEY_LIFE_MS (INT64_C(24) * 3600 * 1000)
 
@@ -82,8 +85,8 @@ enum err jobs_replay(struct db *db, const struct uuid *user_id, struct str key,
  * Takes the job on: hold, job, attempt, idempotency record and event in one
  * transaction.  Errors: ERR_INSUFFICIENT_CREDITS (credits_used and
  * credits_remaining of the receipt are then what is needed and what there
- * is), ERR_IDEMPOTENCY_KEY_REUSED, ERR_USER_NOT_FOUND, ERR_UNAUTHORIZED when
- * the account was banned or deleted meanwhile.
+ * is), ERR_TOO_MANY_JOBS, ERR_IDEMPOTENCY_KEY_REUSED, ERR_USER_NOT_FOUND,
+ * ERR_UNAUTHORIZED when the account was banned or deleted meanwhile.
  */
 enum err jobs_submit(struct db *db, const struct job_order *order,
     int64_t now_ms, struct job_receipt *ret_receipt);

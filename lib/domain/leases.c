@@ -10,15 +10,17 @@
 	" j.prompt, j.image_object_id, j.duration_s, j.resolution," \
 	" j.aspect_ratio, j.has_audio, a.seed, a.calls_count," \
 	" a.request_id, a.status_url, a.result_url, a.cancel_url," \
-	" a.video_url, a.sent_at_ms, j.is_hidden FROM jobs j" \
+	" a.video_url, a.sent_at_ms FROM jobs j" \
 	" JOIN models m ON m.id = j.model_id" \
 	" JOIN attempts a ON a.job_id = j.id AND a.number =" \
 	"  (SELECT MAX(number) FROM attempts WHERE job_id = j.id)"
 
+/* Jobs ended in one lease; the rest at the next. */
+#define LATE_AT_ONCE_MAX 32
+
 struct row {
 	enum job_state job_state;
 	bool is_sending;
-	bool is_hidden;
 	int64_t deadline_at_ms;
 };
 
@@ -36,7 +38,6 @@ read_work(struct db_stmt *stmt, struct attempt_work *w, struct row *row)
 		.job_state = job_state_parse(db_column_str(stmt, 1)),
 		.deadline_at_ms = db_column_int64(stmt, 2),
 		.is_sending = str_equal(db_column_str(stmt, 4), STR("sending")),
-		.is_hidden = db_column_bool(stmt, 24),
 	};
 	w->job_id = db_column_uuid(stmt, 0);
 	w->id = db_column_uuid(stmt, 3);
@@ -102,18 +103,18 @@ struct lease {
 
 /* Nobody can wait for it any longer: give the credits back. */
 static enum err
-end_late(struct db *db, const struct attempt_work *w, const struct row *row,
-    int64_t now_ms)
+end_late(struct db *db, const struct uuid *id, const struct uuid *job_id,
+    const struct row *row, int64_t now_ms)
 {
 	const bool was_sent =
 	    row->job_state != JOB_QUEUED && row->job_state != JOB_STORING;
 	enum err err;
 
 	err = leases_end_attempt(
-	    db, &w->id, was_sent ? "lost" : "failed", "timeout", now_ms);
+	    db, id, was_sent ? "lost" : "failed", "timeout", now_ms);
 	if (err != OK)
 		return err;
-	return jobs_give_up(db, &w->job_id, was_sent ? JOB_LOST : JOB_FAILED,
+	return jobs_give_up(db, job_id, was_sent ? JOB_LOST : JOB_FAILED,
 	    "timeout", now_ms);
 }
 
@@ -156,7 +157,8 @@ lease_open(struct db *db, struct lease *l)
 		struct attempt_work *w = &l->works[i];
 
 		if (l->now_ms > rows[i].deadline_at_ms) {
-			err = end_late(db, w, &rows[i], l->now_ms);
+			err = end_late(db, &w->id, &w->job_id, &rows[i],
+			    l->now_ms);
 			l->ended++;
 			l->count--;
 			*w = l->works[l->count];
@@ -253,29 +255,43 @@ lease_queued(
 		struct row row;
 
 		read_work(stmt, &l->works[l->count], &row);
-		/*
-		 * The deadline rides along; see below.  What its user deleted
-		 * after it came back unsent is not sent again.
-		 */
-		l->works[l->count].sent_at_ms =
-		    row.is_hidden ? 0 : row.deadline_at_ms;
 		l->count++;
 	}
-	for (size_t i = first; err == OK && i < l->count;) {
-		struct attempt_work *w = &l->works[i];
-		const struct row row = { .job_state = JOB_QUEUED };
-
-		if (l->now_ms > w->sent_at_ms) {
-			err = end_late(db, w, &row, l->now_ms);
-			l->ended++;
-			*w = l->works[--l->count];
-			continue;
-		}
-		w->action = ATTEMPT_SUBMIT;
-		w->sent_at_ms = l->now_ms;
-		err = mark_sending(db, w, policy, l->now_ms);
-		i++;
+	for (size_t i = first; err == OK && i < l->count; i++) {
+		l->works[i].action = ATTEMPT_SUBMIT;
+		l->works[i].sent_at_ms = l->now_ms;
+		err = mark_sending(db, &l->works[i], policy, l->now_ms);
 	}
+	return err;
+}
+
+/* Whoever waits too long for a turn is let go, provider or no provider. */
+static enum err
+end_queued_late(struct db *db, struct lease *l)
+{
+	static const char sql[] =
+	    "SELECT j.id, a.id FROM jobs j JOIN attempts a"
+	    " ON a.job_id = j.id AND a.state = 'new'"
+	    " WHERE j.state = 'queued' AND j.deadline_at_ms < ?1"
+	    " ORDER BY j.deadline_at_ms LIMIT ?2";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	static const struct row row = { .job_state = JOB_QUEUED };
+	struct { struct uuid job_id, id; } late[LATE_AT_ONCE_MAX];
+	size_t count = 0;
+	bool found;
+	enum err err;
+
+	db_bind_int64(stmt, 1, l->now_ms);
+	db_bind_int64(stmt, 2, LATE_AT_ONCE_MAX);
+	while ((err = db_step(stmt, &found)) == OK && found) {
+		late[count].job_id = db_column_uuid(stmt, 0);
+		late[count].id = db_column_uuid(stmt, 1);
+		count++;
+	}
+	for (size_t i = 0; err == OK && i < count; i++)
+		err = end_late(db, &late[i].id, &late[i].job_id, &row,
+		    l->now_ms);
+	l->ended += count;
 	return err;
 }
 
@@ -287,7 +303,9 @@ lease(struct db *db, void *arg)
 
 	l->count = 0;
 	l->ended = 0;
-	err = lease_open(db, l);
+	err = end_queued_late(db, l);
+	if (err == OK)
+		err = lease_open(db, l);
 	for (size_t i = 0; err == OK && i < l->policies_count; i++)
 		err = lease_queued(db, l, &l->policies[i]);
 	return err;
@@ -315,6 +333,18 @@ is_queued_due(struct db *db, const struct attempt_policy *policy,
 	return err;
 }
 
+static enum err
+is_queued_late(struct db *db, int64_t now_ms, bool *ret_late)
+{
+	static const char sql[] =
+	    "SELECT 1 FROM jobs WHERE state = 'queued'"
+	    " AND deadline_at_ms < ?1 LIMIT 1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	db_bind_int64(stmt, 1, now_ms);
+	return db_step(stmt, ret_late);
+}
+
 /* A look without a lock: most of the time there is nothing to do. */
 static enum err
 is_anything_due(struct db *db, const struct lease *l, bool *ret_due)
@@ -328,6 +358,8 @@ is_anything_due(struct db *db, const struct lease *l, bool *ret_due)
 
 	db_bind_int64(stmt, 1, l->now_ms);
 	err = db_step(stmt, ret_due);
+	if (err == OK && !*ret_due)
+		err = is_queued_late(db, l->now_ms, ret_due);
 	for (size_t i = 0; err == OK && !*ret_due && i < l->policies_count; i++)
 		err = is_queued_due(db, &l->policies[i], l->now_ms, ret_due);
 	return err;

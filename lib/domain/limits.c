@@ -15,9 +15,8 @@ static enum err
 read_window(struct db *db, const struct limit *limit, int64_t now_ms,
     int64_t *ret_began_at_ms, int64_t *ret_count)
 {
-	static const char sql[] =
-	    "SELECT began_at_ms, count FROM limit_windows"
-	    " WHERE kind = ?1 AND subject = ?2";
+	static const char sql[] = "SELECT began_at_ms, count FROM limit_windows"
+				  " WHERE kind = ?1 AND subject = ?2";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	int64_t age_ms;
 	bool found;
@@ -75,8 +74,8 @@ use(struct db *db, void *arg)
 		if (count >= limit->max) {
 			u->reached = (struct limit_reached){
 				.max = limit->max,
-				.ends_in_ms = began_at_ms + limit->window_ms -
-				    u->now_ms,
+				.ends_in_ms =
+				    began_at_ms + limit->window_ms - u->now_ms,
 			};
 			return ERR_RATE_LIMITED;
 		}

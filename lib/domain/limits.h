@@ -15,16 +15,16 @@
 #define LIMIT_SUBJECT_BYTES 32
 
 struct limit {
-	const char *kind;	/* "device", "address" */
-	uint8_t subject[LIMIT_SUBJECT_BYTES];	/* a keyed hash */
-	int64_t max;		/* in a window */
+	const char *kind; /* "device", "address" */
+	uint8_t subject[LIMIT_SUBJECT_BYTES]; /* a keyed hash */
+	int64_t max; /* in a window */
 	int64_t window_ms;
 };
 
 /* How it stands with the limit that was reached. */
 struct limit_reached {
 	int64_t max;
-	int64_t ends_in_ms;	/* > 0 */
+	int64_t ends_in_ms; /* > 0 */
 };
 
 /*

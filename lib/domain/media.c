@@ -43,6 +43,17 @@ media_find(struct db *db, struct str bucket, struct str name,
 }
 
 enum err
+media_is_stored(struct db *db, const struct uuid *object_id, bool *ret_stored)
+{
+	static const char sql[] =
+	    "SELECT 1 FROM objects WHERE id = ?1 AND state = 'stored'";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	db_bind_uuid(stmt, 1, object_id);
+	return db_step(stmt, ret_stored);
+}
+
+enum err
 media_announce_video(struct db *db, const struct uuid *object_id,
     const struct uuid *user_id, const struct uuid *job_id, int64_t now_ms)
 {

@@ -27,6 +27,10 @@ struct media {
 enum err media_find(struct db *db, struct str bucket, struct str name,
     struct media *ret_media);
 
+/* Does this object have its file? */
+enum err media_is_stored(struct db *db, const struct uuid *object_id,
+    bool *ret_stored);
+
 /*
  * Announces the video of a job before its bytes are fetched; repeating it
  * changes nothing.  The caller holds a write transaction.

@@ -17,11 +17,12 @@ trim(struct db *db, const struct uuid *user_id)
 	static const char sql[] =
 	    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions"
 	    " WHERE user_id = ?1 ORDER BY refreshed_at_ms DESC"
-	    " LIMIT -1 OFFSET ?2)";
+	    " LIMIT ?3 OFFSET ?2)";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
 	db_bind_uuid(stmt, 1, user_id);
 	db_bind_int64(stmt, 2, SESSIONS_PER_USER_MAX - 1);
+	db_bind_int64(stmt, 3, SESSIONS_PER_USER_MAX);
 	return db_run(stmt);
 }
 

@@ -36,8 +36,8 @@ name_is_ok(struct str name)
 }
 
 bool
-devicecheck_sandbox_token(
-    const uint8_t secret[32], struct str name, struct buf *out)
+devicecheck_sandbox_token(const uint8_t secret[32], struct str name,
+    struct buf *out)
 {
 	uint8_t bytes[TOKEN_BYTES_MAX];
 
@@ -45,8 +45,8 @@ devicecheck_sandbox_token(
 		return false;
 	random_bytes(bytes + crypto_auth_BYTES, NONCE_BYTES);
 	memcpy(bytes + NAME_AT, name.ptr, name.len);
-	(void)crypto_auth(
-	    bytes, bytes + crypto_auth_BYTES, NONCE_BYTES + name.len, secret);
+	(void)crypto_auth(bytes, bytes + crypto_auth_BYTES,
+	    NONCE_BYTES + name.len, secret);
 	base64_encode(BASE64_STANDARD, bytes, NAME_AT + name.len, out);
 	return true;
 }
@@ -54,8 +54,8 @@ devicecheck_sandbox_token(
 /* The file that keeps the phone's bits; false for a token not of ours. */
 #define FILE_NAME_BYTES (crypto_hash_sha256_BYTES * 2 + 1)
 static bool
-file_name(
-    const uint8_t secret[32], struct str token, char name[FILE_NAME_BYTES])
+file_name(const uint8_t secret[32], struct str token,
+    char name[FILE_NAME_BYTES])
 {
 	uint8_t bytes[TOKEN_BYTES_MAX];
 	uint8_t hash[crypto_hash_sha256_BYTES];
@@ -113,8 +113,8 @@ stand_in_update(const struct config *config, const uint8_t secret[32],
 
 	if (!file_name(secret, token, name))
 		return DEVICECHECK_BAD_TOKEN;
-	if (!sandbox_file_replace(
-		config, FOLDER, name, (struct str){ content, sizeof(content) }))
+	if (!sandbox_file_replace(config, FOLDER, name,
+		(struct str){ content, sizeof(content) }))
 		return DEVICECHECK_UNAVAILABLE;
 	return DEVICECHECK_OK;
 }

@@ -17,7 +17,7 @@ enum devicecheck_verdict {
 	DEVICECHECK_OK,
 	DEVICECHECK_BAD_TOKEN, /* the client's fault, final */
 	DEVICECHECK_UNAVAILABLE, /* Apple's or ours; the cause is logged */
-	DEVICECHECK_UNKNOWN, /* of an update: nobody knows whether it was made */
+	DEVICECHECK_UNCERTAIN,	/* of an update: it may have taken effect */
 };
 
 struct devicecheck_bits {
@@ -32,8 +32,7 @@ struct devicecheck_bits {
 /*
  * `secret` (32 bytes) authenticates the stand-in's tokens and is not used
  * with Apple.  Both calls wait for the network, at most 5 seconds.  An update
- * that is UNAVAILABLE has not set the bits, one that is UNKNOWN may have;
- * repeating it is harmless.
+ * that is UNCERTAIN may have set the bits; repeating it is harmless.
  */
 enum devicecheck_verdict
 devicecheck_query(const struct config *config, const uint8_t secret[32],
@@ -47,7 +46,7 @@ enum devicecheck_verdict devicecheck_update(const struct config *config,
  * Appends a token for the pretended phone `name` ([A-Za-z0-9._-]): the same
  * name is the same phone, each token is another.  False for another name.
  */
-bool devicecheck_sandbox_token(
-    const uint8_t secret[32], struct str name, struct buf *out);
+bool devicecheck_sandbox_token(const uint8_t secret[32], struct str name,
+    struct buf *out);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/uuid.h"
 #include "wire/es256.h"
 #include "wire/json.h"
+#include "wire/json_writer.h"
 
 #define APPLE_URL "https://api.devicecheck.apple.com"
 
@@ -53,8 +54,8 @@ make_bearer(const struct config *config)
 		config_text(config, CONFIG_DEVICECHECK_KEY_ID),
 		buf_str(&claims), &header);
 	if (ok) {
-		(void)str_copy(
-		    buf_str(&header), bearer.header, sizeof(bearer.header));
+		(void)str_copy(buf_str(&header), bearer.header,
+		    sizeof(bearer.header));
 		bearer.made_at_us = clock_monotonic_us();
 	}
 	if (key.len > 0)
@@ -78,8 +79,8 @@ static bool
 contains_nocase(struct str text, struct str part)
 {
 	for (size_t i = 0; i + part.len <= text.len; i++)
-		if (str_equal_nocase(
-			(struct str){ text.ptr + i, part.len }, part))
+		if (str_equal_nocase((struct str){ text.ptr + i, part.len },
+			part))
 			return true;
 	return false;
 }
@@ -124,8 +125,8 @@ read_bits(struct str body, struct devicecheck_bits *ret_bits)
 }
 
 enum devicecheck_verdict
-devicecheck_apple_query_answer(
-    const struct fetch_response *response, struct devicecheck_bits *ret_bits)
+devicecheck_apple_query_answer(const struct fetch_response *response,
+    struct devicecheck_bits *ret_bits)
 {
 	const enum devicecheck_verdict verdict = verdict_of(response);
 
@@ -139,8 +140,9 @@ devicecheck_apple_query_answer(
 enum devicecheck_verdict
 devicecheck_apple_update_answer(const struct fetch_response *response)
 {
+	/* An answer that is not 200 says that no bits were stored. */
 	if (response->phase == FETCH_MAYBE_SENT)
-		return DEVICECHECK_UNKNOWN;
+		return DEVICECHECK_UNCERTAIN;
 	return verdict_of(response);
 }
 
@@ -162,9 +164,9 @@ static void
 ask(const struct config *config, const char *path, const struct buf *body,
     struct fetch_response *ret_response)
 {
-	const char *base = config_is_set(config, CONFIG_DEVICECHECK_URL)
-	    ? config_text(config, CONFIG_DEVICECHECK_URL)
-	    : APPLE_URL;
+	const char *base = config_is_set(config, CONFIG_DEVICECHECK_URL) ?
+	    config_text(config, CONFIG_DEVICECHECK_URL) :
+	    APPLE_URL;
 	char url[FETCH_URL_BYTES_MAX];
 	const int n = snprintf(url, sizeof(url), "%s%s", base, path);
 
@@ -233,8 +235,8 @@ devicecheck_apple_query(const struct config *config, struct str token,
 }
 
 enum devicecheck_verdict
-devicecheck_apple_update(
-    const struct config *config, struct str token, bool bit0, bool bit1)
+devicecheck_apple_update(const struct config *config, struct str token,
+    bool bit0, bool bit1)
 {
 	CLEANUP(fetch_response_free) struct fetch_response response;
 	CLEANUP(buf_free) struct buf body;
@@ -249,7 +251,7 @@ devicecheck_apple_update(
 	ask(config, "/v1/update_two_bits", &body, &response);
 	verdict = devicecheck_apple_update_answer(&response);
 	if (verdict == DEVICECHECK_UNAVAILABLE ||
-	    verdict == DEVICECHECK_UNKNOWN)
+	    verdict == DEVICECHECK_UNCERTAIN)
 		log_unavailable(&response);
 	return verdict;
 }

@@ -120,6 +120,11 @@ struct provider_times {
 	int64_t run_timeout_ms; /* and has ended this long after */
 	int64_t poll_first_ms;
 	int64_t poll_max_ms;
+	/*
+	 * This long after sending, "not found" proves that a submission was
+	 * never accepted.  0 = it never proves that: the deadline must pass.
+	 */
+	int64_t find_final_ms;
 };
 
 /*

@@ -3,6 +3,7 @@
 
 #include "provider/provider.h"
 #include "wire/json.h"
+#include "wire/json_writer.h"
 
 /* Our own answers are a few hundred bytes; others are not ours. */
 #define ANSWER_BYTES_MAX ((size_t)16 * 1024)
@@ -94,8 +95,8 @@ download_call(const struct config *config, const char *video_url,
     struct provider_call *call)
 {
 	provider_call_init(call, "GET");
-	return str_starts_with(
-		   str_from(video_url), STR(SANDBOX_URL SANDBOX_FILES)) &&
+	return str_starts_with(str_from(video_url),
+		   STR(SANDBOX_URL SANDBOX_FILES)) &&
 	    route(config, video_url, call);
 }
 
@@ -118,8 +119,8 @@ copy_member(const struct json *object, const char *name, char *to, size_t size)
 
 /* Both of a submission and of finding it again. */
 static bool
-read_handle(
-    const struct fetch_response *response, struct provider_handle *ret_handle)
+read_handle(const struct fetch_response *response,
+    struct provider_handle *ret_handle)
 {
 	struct provider_handle handle = { 0 };
 	const struct json *answer;
@@ -193,8 +194,8 @@ failure_of(const struct json *answer)
 
 	(void)json_to_str(json_member(answer, "code"), &code);
 	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
-		if (str_equal(
-			code, str_from(provider_code_name(failures[i].code))))
+		if (str_equal(code,
+			str_from(provider_code_name(failures[i].code))))
 			return (struct provider_error){
 				.class = failures[i].class,
 				.code = failures[i].code,
@@ -235,8 +236,8 @@ read_status(const struct json *answer, struct provider_status *ret_status)
 
 /* Of calls that only ask: whatever went wrong, asking again does no harm. */
 static enum provider_class
-read_failure(
-    const struct fetch_response *response, struct provider_error *ret_error)
+read_failure(const struct fetch_response *response,
+    struct provider_error *ret_error)
 {
 	const int status = response->status;
 
@@ -269,8 +270,8 @@ poll_answer(const struct config *config, const struct fetch_response *response,
 	arena_free(&arena);
 	if (ok)
 		return PROVIDER_OK;
-	return fail(
-	    ret_error, PROVIDER_RETRY_CALL, PROVIDER_CODE_PROTOCOL, response);
+	return fail(ret_error, PROVIDER_RETRY_CALL, PROVIDER_CODE_PROTOCOL,
+	    response);
 }
 
 static enum provider_class
@@ -287,8 +288,8 @@ find_answer(const struct config *config, const struct provider_job *job,
 		return read_failure(response, ret_error);
 	if (read_handle(response, ret_handle))
 		return PROVIDER_OK;
-	return fail(
-	    ret_error, PROVIDER_RETRY_CALL, PROVIDER_CODE_PROTOCOL, response);
+	return fail(ret_error, PROVIDER_RETRY_CALL, PROVIDER_CODE_PROTOCOL,
+	    response);
 }
 
 const struct provider provider_sandbox = {
@@ -298,6 +299,8 @@ const struct provider provider_sandbox = {
 		.run_timeout_ms = (SANDBOX_SLOW_S_MAX + 60) * 1000,
 		.poll_first_ms = 500,
 		.poll_max_ms = 2000,
+		/* A request that waited 10 s is refused (app/serve.c). */
+		.find_final_ms = 15 * 1000,
 	},
 	.submit_call = submit_call,
 	.submit_answer = submit_answer,

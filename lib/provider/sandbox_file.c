@@ -76,8 +76,8 @@ sandbox_file_replace(const struct config *config, const char *folder,
 }
 
 bool
-sandbox_file_append(
-    const struct config *config, const char *name, struct str line)
+sandbox_file_append(const struct config *config, const char *name,
+    struct str line)
 {
 	CLEANUP(cleanup_fd) int fd = -1;
 	char path[SANDBOX_PATH_BYTES];

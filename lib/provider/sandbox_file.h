@@ -24,7 +24,7 @@ bool sandbox_file_replace(const struct config *config, const char *folder,
     const char *name, struct str content);
 
 /* Adds a line's bytes to STATE_DIR/sandbox/name in one write. */
-bool sandbox_file_append(
-    const struct config *config, const char *name, struct str line);
+bool sandbox_file_append(const struct config *config, const char *name,
+    struct str line);
 
 #endif

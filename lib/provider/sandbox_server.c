@@ -4,6 +4,7 @@
 #include "provider/sandbox.h"
 #include "provider/sandbox_file.h"
 #include "wire/json.h"
+#include "wire/json_writer.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -175,8 +176,8 @@ sandbox_submit(const struct config *config, const struct sandbox_order *order,
 		return ERR_SERVICE_UNAVAILABLE;
 	uuid_format(&order->attempt_id, id);
 	n = snprintf(line, sizeof(line), "%s %lld\n", id, (long long)now_ms);
-	if (!sandbox_file_append(
-		config, "submissions.log", (struct str){ line, (size_t)n }))
+	if (!sandbox_file_append(config, "submissions.log",
+		(struct str){ line, (size_t)n }))
 		return ERR_INTERNAL;
 	/* One random byte of the id: about every 256th submission. */
 	if (order->attempt_id.bytes[UUID_BYTES - 1] == 0)

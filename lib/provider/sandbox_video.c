@@ -50,8 +50,8 @@ sandbox_video_choose(struct str prompt, struct str aspect_ratio,
 		duration_s = 1;
 	if (duration_s > SANDBOX_VIDEO_SECONDS_MAX)
 		duration_s = SANDBOX_VIDEO_SECONDS_MAX;
-	(void)crypto_hash_sha256(
-	    hash, (const unsigned char *)prompt.ptr, prompt.len);
+	(void)crypto_hash_sha256(hash, (const unsigned char *)prompt.ptr,
+	    prompt.len);
 	return (struct sandbox_video){
 		.hue = hash[0] % HUES,
 		.seconds = duration_s,
@@ -61,8 +61,8 @@ sandbox_video_choose(struct str prompt, struct str aspect_ratio,
 }
 
 void
-sandbox_video_name(
-    const struct sandbox_video *video, char name[SANDBOX_VIDEO_NAME_BYTES])
+sandbox_video_name(const struct sandbox_video *video,
+    char name[SANDBOX_VIDEO_NAME_BYTES])
 {
 	(void)snprintf(name, SANDBOX_VIDEO_NAME_BYTES,
 	    "%lld-%llds-%lldx%lld.mp4", (long long)video->hue,
@@ -124,8 +124,8 @@ run_ffmpeg(const struct sandbox_video *video, const char *path)
 }
 
 bool
-sandbox_video_make(
-    const struct config *config, const struct sandbox_video *video)
+sandbox_video_make(const struct config *config,
+    const struct sandbox_video *video)
 {
 	CLEANUP(cleanup_fd) int lock = -1;
 	char name[SANDBOX_VIDEO_NAME_BYTES];

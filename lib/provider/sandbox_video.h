@@ -29,15 +29,15 @@ struct sandbox_video sandbox_video_choose(struct str prompt,
 
 /* The file's name, for example "7-8s-480x270.mp4". */
 #define SANDBOX_VIDEO_NAME_BYTES 96
-void sandbox_video_name(
-    const struct sandbox_video *video, char name[SANDBOX_VIDEO_NAME_BYTES]);
+void sandbox_video_name(const struct sandbox_video *video,
+    char name[SANDBOX_VIDEO_NAME_BYTES]);
 
 /*
  * Sees to it that the file is there, and waits for it.  However many ask at
  * once, it is made once.  False when it cannot be written.
  */
-bool sandbox_video_make(
-    const struct config *config, const struct sandbox_video *video);
+bool sandbox_video_make(const struct config *config,
+    const struct sandbox_video *video);
 
 /* The bundled clip: two seconds, a valid MP4. */
 extern const unsigned char sandbox_clip[];

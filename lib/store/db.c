@@ -19,6 +19,12 @@
 #define DB_WAIT_MAX_US INT64_C(5000000)
 
 /*
+ * How long a checkpoint waits for readers, who are short: while it waits it
+ * keeps writers out, so behind a long reader it must give up soon.
+ */
+#define DB_CHECKPOINT_WAIT_MAX_US INT64_C(100000)
+
+/*
  * SQLite's own busy handler sleeps up to 100 ms and starves whoever lost a
  * few times.  Short jittered naps let every writer in: of two waiting for the
  * same moment one wakes first by chance, not by rank.
@@ -42,8 +48,8 @@ struct db {
 	pid_t owner;		/* a connection must not cross a fork */
 	bool is_writing;
 	int64_t statements_run;
-	int64_t waited_us;
 	int64_t wait_began_us;
+	int64_t wait_max_us;
 	uint32_t jitter;
 	char log_path[DB_PATH_BYTES_MAX];
 	struct db_stmt cache[DB_CACHE_SLOTS];
@@ -99,7 +105,7 @@ wait_for_others(void *arg, int times)
 
 	if (times == 0)
 		db->wait_began_us = now_us;
-	else if (now_us - db->wait_began_us > DB_WAIT_MAX_US)
+	else if (now_us - db->wait_began_us > db->wait_max_us)
 		return 0;
 	/* xorshift32: chance is all that is asked of it. */
 	db->jitter ^= db->jitter << 13;
@@ -107,7 +113,6 @@ wait_for_others(void *arg, int times)
 	db->jitter ^= db->jitter << 5;
 	nap.tv_nsec = (DB_NAP_MIN_US + db->jitter % DB_NAP_SPREAD_US) * 1000L;
 	(void)nanosleep(&nap, NULL);
-	db->waited_us += clock_monotonic_us() - now_us;
 	return 1;
 }
 
@@ -200,6 +205,7 @@ db_open(const char *state_dir, enum db_access access, bool create,
 		return ERR_INTERNAL;
 	}
 	db->owner = getpid();
+	db->wait_max_us = DB_WAIT_MAX_US;
 	random_bytes(&db->jitter, sizeof(db->jitter));
 	db->jitter |= 1;
 	rc = sqlite3_open_v2(path, &db->handle,
@@ -513,12 +519,6 @@ db_statements_run(const struct db *db)
 	return db->statements_run;
 }
 
-int64_t
-db_waited_us(const struct db *db)
-{
-	return db->waited_us;
-}
-
 enum err
 db_script(struct db *db, const char *sql)
 {
@@ -578,9 +578,12 @@ db_mark(struct db *db)
 enum err
 db_checkpoint(struct db *db)
 {
-	const int rc = sqlite3_wal_checkpoint_v2(db->handle, NULL,
-	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	int rc;
 
+	db->wait_max_us = DB_CHECKPOINT_WAIT_MAX_US;
+	rc = sqlite3_wal_checkpoint_v2(db->handle, NULL,
+	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	db->wait_max_us = DB_WAIT_MAX_US;
 	if (rc == SQLITE_BUSY)
 		return ERR_CONFLICT;
 	return rc == SQLITE_OK ? OK : fail(db, "checkpoint", rc, NULL);

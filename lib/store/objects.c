@@ -9,8 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char partial_suffix[] = ".part";
-
 static enum err
 fail(const char *step)
 {
@@ -32,13 +30,12 @@ objects_relative_path(const char *bucket, const struct uuid *id,
 
 static bool
 full_path(const char *state_dir, const char *bucket, const struct uuid *id,
-    const char *suffix, char path[OBJECT_PATH_BYTES])
+    char path[OBJECT_PATH_BYTES])
 {
 	char relative[OBJECT_PATH_BYTES];
 
 	objects_relative_path(bucket, id, relative);
-	return snprintf(path, OBJECT_PATH_BYTES, "%s/media/%s%s", state_dir,
-		   relative, suffix) < OBJECT_PATH_BYTES;
+	return snprintf(path, OBJECT_PATH_BYTES, "%s/media/%s", state_dir, relative) < OBJECT_PATH_BYTES;
 }
 
 static bool
@@ -77,34 +74,45 @@ objects_open_partial(const char *state_dir, const char *bucket,
 	char path[OBJECT_PATH_BYTES], directory[OBJECT_PATH_BYTES];
 	int fd;
 
-	if (!full_path(state_dir, bucket, id, partial_suffix, path) ||
+	if (!full_path(state_dir, bucket, id, path) ||
 	    !directory_of(path, directory))
 		return ERR_INTERNAL;
 	if (!make_directory(directory))
 		return fail("mkdir");
-	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-	    0640);
+	fd = open(directory, O_RDWR | O_TMPFILE | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return fail("open");
 	*ret_fd = fd;
 	return OK;
 }
 
+/* Gives a file that has no name its place, whatever is there. */
+static bool
+name_file(int fd, const char *path)
+{
+	char self[32];
+
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0)
+		return true;
+	/* A worker died after this and before the database knew. */
+	return errno == EEXIST && unlink(path) == 0 &&
+	    linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0;
+}
+
 enum err
 objects_publish(const char *state_dir, const char *bucket,
     const struct uuid *id, int fd)
 {
-	char partial[OBJECT_PATH_BYTES], path[OBJECT_PATH_BYTES];
-	char directory[OBJECT_PATH_BYTES];
+	char path[OBJECT_PATH_BYTES], directory[OBJECT_PATH_BYTES];
 
-	if (!full_path(state_dir, bucket, id, partial_suffix, partial) ||
-	    !full_path(state_dir, bucket, id, "", path) ||
+	if (!full_path(state_dir, bucket, id, path) ||
 	    !directory_of(path, directory))
 		return ERR_INTERNAL;
 	if (fsync(fd) != 0)
 		return fail("fsync");
-	if (rename(partial, path) != 0)
-		return fail("rename");
+	if (!name_file(fd, path))
+		return fail("link");
 	if (!sync_directory(directory))
 		return fail("fsync");
 	return OK;
@@ -115,11 +123,7 @@ objects_remove(const char *state_dir, const char *bucket, const struct uuid *id)
 {
 	char path[OBJECT_PATH_BYTES];
 
-	if (!full_path(state_dir, bucket, id, partial_suffix, path))
-		return ERR_INTERNAL;
-	if (unlink(path) != 0 && errno != ENOENT)
-		return fail("unlink");
-	if (!full_path(state_dir, bucket, id, "", path))
+	if (!full_path(state_dir, bucket, id, path))
 		return ERR_INTERNAL;
 	if (unlink(path) != 0 && errno != ENOENT)
 		return fail("unlink");
@@ -133,7 +137,7 @@ objects_size_bytes(const char *state_dir, const char *bucket,
 	char path[OBJECT_PATH_BYTES];
 	struct stat st;
 
-	if (!full_path(state_dir, bucket, id, "", path) ||
+	if (!full_path(state_dir, bucket, id, path) ||
 	    lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
 		return -1;
 	return (int64_t)st.st_size;

@@ -10,8 +10,9 @@
  *
  * A file's place is made of its bucket and id, never of a name that somebody
  * chose: STATE_DIR/media/<bucket>/<two hex digits>/<id>.  A file appears whole
- * or not at all: it is written beside its place, forced to the disk, renamed,
- * and the directory is forced too.
+ * or not at all: it grows without a name (O_TMPFILE), is forced to the disk,
+ * gets its place, and the directory is forced too.  Who dies before that
+ * leaves nothing, and two who fetch the same do not meet.
  */
 
 #define OBJECT_PATH_BYTES 4096
@@ -22,17 +23,16 @@ void objects_relative_path(const char *bucket, const struct uuid *id,
 
 /*
  * Opens an empty file in which an object grows (for reading and writing),
- * making directories as needed; what an earlier try left there is dropped.
- * The caller closes it.  ERR_SERVICE_UNAVAILABLE when it cannot.
+ * making directories as needed.  The caller closes it.  ERR_SERVICE_UNAVAILABLE when it cannot.
  */
 enum err objects_open_partial(const char *state_dir, const char *bucket,
     const struct uuid *id, int *ret_fd);
 
-/* Makes the partial file the object. `fd` is the one that was opened. */
+/* Makes the file that was opened the object. */
 enum err objects_publish(const char *state_dir, const char *bucket,
     const struct uuid *id, int fd);
 
-/* Removes the object and its partial file; absence is success. */
+/* Removes the object; absence is success. */
 enum err objects_remove(const char *state_dir, const char *bucket,
     const struct uuid *id);
 
@@ -41,8 +41,8 @@ int64_t objects_size_bytes(const char *state_dir, const char *bucket,
     const struct uuid *id);
 
 /*
- * Calls `each` for every published object of a bucket.  Partial files and
- * whatever is not an object's are passed over.
+ * Calls `each` for every published object of a bucket.  Whatever is not an
+ * object's is passed over.
  */
 typedef enum err objects_each_file(void *arg, const struct uuid *id);
 enum err objects_each(const char *state_dir, const char *bucket,

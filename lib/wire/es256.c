@@ -2,9 +2,11 @@
 #include "wire/es256.h"
 
 #include "wire/base64.h"
-#include "wire/evp.h"
 #include "wire/json.h"
+#include "wire/json_writer.h"
 
+#include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 
@@ -103,8 +105,8 @@ es256_sign(struct str key_pem, struct str message,
 }
 
 bool
-es256_jwt(
-    struct str key_pem, const char *key_id, struct str claims, struct buf *out)
+es256_jwt(struct str key_pem, const char *key_id, struct str claims,
+    struct buf *out)
 {
 	uint8_t signature[ES256_SIGNATURE_BYTES];
 	const size_t start = out->len;

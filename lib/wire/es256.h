@@ -25,7 +25,7 @@ bool es256_sign(struct str key_pem, struct str message,
  * Appends a JSON Web Token with the header {"alg":"ES256","kid":KEY_ID} and
  * these claims (a JSON object).  False with nothing appended as above.
  */
-bool es256_jwt(
-    struct str key_pem, const char *key_id, struct str claims, struct buf *out);
+bool es256_jwt(struct str key_pem, const char *key_id, struct str claims,
+    struct buf *out);
 
 #endif

@@ -263,8 +263,8 @@ is_framed(const struct fetch_transfer *t, const struct fetch_response *response)
 		return false;
 	if (status == 204 || status == 304)
 		return true;
-	(void)curl_easy_getinfo(
-	    t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	(void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
+	    &length);
 	return length >= 0 ||
 	    (fetch_header(response, "Transfer-Encoding", &coding) &&
 		str_equal_nocase(coding, STR("chunked")));
@@ -276,8 +276,8 @@ nothing_was_sent(const struct fetch_transfer *t)
 	curl_off_t pretransfer_us = 0;
 	long request_bytes = 0;
 
-	(void)curl_easy_getinfo(
-	    t->easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer_us);
+	(void)curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T,
+	    &pretransfer_us);
 	(void)curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
 	return pretransfer_us == 0 && request_bytes == 0;
 }
@@ -413,8 +413,8 @@ perform(struct fetcher *fetcher)
 		struct fetch_transfer *t = NULL;
 
 		assert(message->msg == CURLMSG_DONE);
-		(void)curl_easy_getinfo(
-		    message->easy_handle, CURLINFO_PRIVATE, &t);
+		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
+		    &t);
 		assert(t != NULL);
 		detach(fetcher, t);
 		response = transfer_response(t, code);

@@ -23,8 +23,9 @@ local function give_back(token)
 end
 
 function init(args)
-	for request in io.open(args[1], "rb"):read("*a"):gmatch("[^%z]+") do
-		requests[#requests + 1] = request
+	for text in io.open(args[1], "rb"):read("*a"):gmatch("[^%z]+") do
+		local head, tail = text:match("^(.*)@KEY@(.*)$")
+		requests[#requests + 1] = { head = head, tail = tail, text = text }
 	end
 	key = args[2]
 	local pause_ms = tonumber(args[3])
@@ -47,21 +48,20 @@ function init(args)
 end
 
 function request()
-	local text = requests[sent % #requests + 1]
+	local now = requests[sent % #requests + 1]
 	sent = sent + 1
+	if now.head then
+		return string.format("%s%s-%012x%s", now.head, key, sent, now.tail)
+	end
 	if tokens then
-		text = text:gsub("@TOKEN@", tokens[first])
+		local text = now.text:gsub("@TOKEN@", tokens[first])
 		tokens[first] = nil
 		first = first + 1
 		local body = text:match("\r\n\r\n(.*)$")
 		text = text:gsub("@LENGTH@", #body)
 		return text
 	end
-	local head, tail = text:match("^(.*)@KEY@(.*)$")
-	if head then
-		return string.format("%s%s-%012x%s", head, key, sent, tail)
-	end
-	return text
+	return now.text
 end
 
 function done(summary, latency, requests)

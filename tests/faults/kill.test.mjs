@@ -51,6 +51,27 @@ async function order(phone, body) {
 	}
 }
 
+/** Repeats a request until it is answered, and wants it to succeed. */
+async function insist(target, body) {
+	for (;;) {
+		try {
+			const res = await rendio.request("POST", target, { body });
+			if (res.status < 500) {
+				assert.equal(res.status, 200, res.text);
+				return res.json();
+			}
+		} catch (error) {
+			if (error instanceof assert.AssertionError)
+				throw error;
+		}
+		await sleep(20);
+	}
+}
+
+function isOver(job) {
+	return ["completed", "failed"].includes(job.status);
+}
+
 async function everyJob(phone) {
 	const jobs = [];
 	let before = "";
@@ -73,7 +94,8 @@ async function everyJob(phone) {
 test(`${KILLS} kills at random lose and win nobody a credit`, async (t) => {
 	const random = chance(SEED);
 	const services = ["generate-video", "generate-video", "worker", "worker",
-		"worker", "sandbox-provider", "get-video-status"];
+		"worker", "sandbox-provider", "get-video-status", "device-check",
+		"auth-token"];
 	const phones = [];
 	let over = false;
 
@@ -102,6 +124,22 @@ test(`${KILLS} kills at random lose and win nobody a credit`, async (t) => {
 		}
 	});
 
+	/* Phones come and refresh meanwhile; what breaks off is repeated. */
+	const visits = (async () => {
+		for (let i = 0; !over; i++) {
+			const { stdout } = await rendio.cli("sandbox", "device",
+			    `visit-${i}`);
+			const body = { device_id: randomUUID(),
+				device_token: stdout.trim() };
+			const visit = await insist("/functions/v1/device-check",
+			    body);
+			assert.equal(visit.credits_remaining, 10,
+			    "a visit that broke off neither burns nor doubles");
+			await insist("/auth/v1/token?grant_type=refresh_token",
+			    { refresh_token: visit.refresh_token });
+		}
+	})();
+
 	let kills = 0;
 	while (kills < KILLS) {
 		const pids = rendio.pids(
@@ -118,15 +156,18 @@ test(`${KILLS} kills at random lose and win nobody a credit`, async (t) => {
 		await sleep(random() * 80);
 	}
 	over = true;
-	await Promise.all(load);
+	await Promise.all([...load, visits]);
 
 	for (const phone of phones) {
-		const jobs = await until(async () => {
-			const all = await everyJob(phone);
-			return all.every((job) => ["completed", "failed"]
-			    .includes(job.status)) && all;
+		let jobs;
+		await until(async () => {
+			jobs = await everyJob(phone);
+			return jobs.every(isOver);
 		}, SETTLE_MS_MAX);
-		assert.ok(jobs, "every job comes to its end");
+		assert.ok(jobs.every(isOver), `every job comes to its end: ${
+		    JSON.stringify(jobs.filter((job) => !isOver(job)), null, 1)}
+		${rendio.log().filter((line) => !line.includes('"level":"info"'))
+		    .slice(-40).join("\n")}`);
 
 		const answered = phone.accepted.map((job) => job.job_id).sort();
 		assert.deepEqual(jobs.map((job) => job.job_id).sort(), answered,

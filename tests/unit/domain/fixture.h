@@ -30,7 +30,8 @@
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) \
+	cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 struct fixture {
@@ -38,7 +39,7 @@ struct fixture {
 	struct db *db;
 	struct uuid ada;
 	struct uuid bob;
-	struct model model;	/* makes videos out of text */
+	struct model model; /* makes videos out of text */
 };
 
 static inline enum err
@@ -143,8 +144,8 @@ damage(const struct fixture *f, const char *format, ...)
 	va_list list;
 
 	va_start(list, format);
-	assert_true(vsnprintf(sql, sizeof(sql), format, list) <
-	    (int)sizeof(sql));
+	assert_true(
+	    vsnprintf(sql, sizeof(sql), format, list) < (int)sizeof(sql));
 	va_end(list);
 	assert_int_equal(db_script(f->db,
 			     "PRAGMA foreign_keys = OFF;"
@@ -155,8 +156,13 @@ damage(const struct fixture *f, const char *format, ...)
 	assert_int_equal(db_script(f->db, sql), OK);
 }
 
-enum move_kind { MOVE_GRANT, MOVE_ADJUST, MOVE_HOLD, MOVE_CAPTURE,
-	MOVE_RELEASE };
+enum move_kind {
+	MOVE_GRANT,
+	MOVE_ADJUST,
+	MOVE_HOLD,
+	MOVE_CAPTURE,
+	MOVE_RELEASE
+};
 
 struct move {
 	enum move_kind kind;

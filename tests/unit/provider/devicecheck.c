@@ -56,8 +56,8 @@ set_up(void **state)
 }
 
 static int
-remove_one(
-    const char *path, const struct stat *info, int type, struct FTW *place)
+remove_one(const char *path, const struct stat *info, int type,
+    struct FTW *place)
 {
 	(void)info;
 	(void)type;
@@ -90,8 +90,8 @@ a_phone_without_bits_was_never_set(void **state)
 
 	(void)state;
 	make_token("new-phone", &token);
-	assert_int_equal(
-	    devicecheck_query(&config, secret, buf_str(&token), &bits),
+	assert_int_equal(devicecheck_query(&config, secret, buf_str(&token),
+			     &bits),
 	    DEVICECHECK_OK);
 	assert_false(bits.ever_set);
 	assert_false(bits.bit0);
@@ -115,15 +115,15 @@ bits_belong_to_the_phone_not_to_the_token(void **state)
 		assert_int_equal(devicecheck_update(&config, secret,
 				     buf_str(&first), i & 1, i >> 1),
 		    DEVICECHECK_OK);
-		assert_int_equal(
-		    devicecheck_query(&config, secret, buf_str(&second), &bits),
+		assert_int_equal(devicecheck_query(&config, secret,
+				     buf_str(&second), &bits),
 		    DEVICECHECK_OK);
 		assert_true(bits.ever_set);
 		assert_int_equal(bits.bit0, i & 1);
 		assert_int_equal(bits.bit1, i >> 1);
 	}
-	assert_int_equal(
-	    devicecheck_query(&config, secret, buf_str(&foreign), &bits),
+	assert_int_equal(devicecheck_query(&config, secret, buf_str(&foreign),
+			     &bits),
 	    DEVICECHECK_OK);
 	assert_false(bits.ever_set);
 }
@@ -146,16 +146,16 @@ only_our_tokens_are_taken(void **state)
 		    DEVICECHECK_BAD_TOKEN);
 	}
 	make_token("phone", &token);
-	assert_int_equal(
-	    devicecheck_query(&config, other_secret, buf_str(&token), &bits),
+	assert_int_equal(devicecheck_query(&config, other_secret,
+			     buf_str(&token), &bits),
 	    DEVICECHECK_BAD_TOKEN);
 	/* Every character counts. */
 	for (size_t i = 0; i < token.len; i++) {
 		const char kept = token.ptr[i];
 
 		token.ptr[i] = kept == 'A' ? 'B' : 'A';
-		assert_int_equal(
-		    devicecheck_query(&config, secret, buf_str(&token), &bits),
+		assert_int_equal(devicecheck_query(&config, secret,
+				     buf_str(&token), &bits),
 		    DEVICECHECK_BAD_TOKEN);
 		token.ptr[i] = kept;
 	}
@@ -176,8 +176,8 @@ a_phone_has_a_short_plain_name(void **state)
 		CLEANUP(buf_free) struct buf token;
 
 		buf_init(&token, 512);
-		assert_int_equal(devicecheck_sandbox_token(
-				     secret, str_from(cases[i].name), &token),
+		assert_int_equal(devicecheck_sandbox_token(secret,
+				     str_from(cases[i].name), &token),
 		    cases[i].ok);
 	}
 	memset(name, 'n', sizeof(name));
@@ -187,8 +187,8 @@ a_phone_has_a_short_plain_name(void **state)
 		const bool ok = n <= DEVICECHECK_SANDBOX_NAME_BYTES_MAX;
 
 		buf_init(&token, 512);
-		assert_int_equal(devicecheck_sandbox_token(
-				     secret, (struct str){ name, n }, &token),
+		assert_int_equal(devicecheck_sandbox_token(secret,
+				     (struct str){ name, n }, &token),
 		    ok);
 		if (ok)
 			assert_int_equal(devicecheck_query(&config, secret,
@@ -217,8 +217,8 @@ two_booleans_are_the_bits(void **state)
 	struct devicecheck_bits bits;
 
 	(void)state;
-	assert_int_equal(
-	    devicecheck_apple_query_answer(&response, &bits), DEVICECHECK_OK);
+	assert_int_equal(devicecheck_apple_query_answer(&response, &bits),
+	    DEVICECHECK_OK);
 	assert_true(bits.ever_set);
 	assert_true(bits.bit0);
 	assert_false(bits.bit1);
@@ -235,8 +235,8 @@ a_sentence_about_bit_state_means_never_set(void **state)
 		struct fetch_response response = answered(200, sentences[i]);
 		struct devicecheck_bits bits = { true, true, true };
 
-		assert_int_equal(
-		    devicecheck_apple_query_answer(&response, &bits),
+		assert_int_equal(devicecheck_apple_query_answer(&response,
+				     &bits),
 		    DEVICECHECK_OK);
 		assert_false(bits.ever_set);
 		assert_false(bits.bit0);
@@ -257,8 +257,8 @@ any_other_success_says_nothing_about_the_bits(void **state)
 		struct fetch_response response = answered(200, bodies[i]);
 		struct devicecheck_bits bits = { true, true, true };
 
-		assert_int_equal(
-		    devicecheck_apple_query_answer(&response, &bits),
+		assert_int_equal(devicecheck_apple_query_answer(&response,
+				     &bits),
 		    DEVICECHECK_UNAVAILABLE);
 		assert_true(bits.bit0 && bits.bit1 && bits.ever_set);
 	}
@@ -299,8 +299,8 @@ only_a_400_that_names_the_device_token_blames_the_client(void **state)
 		    answered(cases[i].status, cases[i].body);
 		struct devicecheck_bits bits;
 
-		assert_int_equal(
-		    devicecheck_apple_query_answer(&response, &bits),
+		assert_int_equal(devicecheck_apple_query_answer(&response,
+				     &bits),
 		    cases[i].verdict);
 		assert_int_equal(devicecheck_apple_update_answer(&response),
 		    cases[i].verdict);
@@ -319,13 +319,13 @@ half_an_answer_is_none(void **state)
 	assert_int_equal(devicecheck_apple_query_answer(&response, &bits),
 	    DEVICECHECK_UNAVAILABLE);
 	assert_int_equal(devicecheck_apple_update_answer(&response),
-	    DEVICECHECK_UNKNOWN);
+	    DEVICECHECK_UNCERTAIN);
 	response.phase = FETCH_NOT_SENT;
 	assert_int_equal(devicecheck_apple_update_answer(&response),
 	    DEVICECHECK_UNAVAILABLE);
 	response = answered(200, "");
-	assert_int_equal(
-	    devicecheck_apple_update_answer(&response), DEVICECHECK_OK);
+	assert_int_equal(devicecheck_apple_update_answer(&response),
+	    DEVICECHECK_OK);
 }
 
 /* A pretended Apple: answers one request a connection, keeps the last one. */
@@ -346,8 +346,8 @@ serve(const char *answer, uint16_t *ret_port)
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(last_request, MAP_FAILED);
 	assert_int_equal(bind(listener, (struct sockaddr *)&in, sizeof(in)), 0);
-	assert_int_equal(
-	    getsockname(listener, (struct sockaddr *)&in, &size), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&in, &size),
+	    0);
 	assert_int_equal(listen(listener, 8), 0);
 	*ret_port = ntohs(in.sin_port);
 	pid = fork();
@@ -443,8 +443,8 @@ apple_is_asked_in_apples_words(void **state)
 	(void)state;
 	parse_live(&live, port);
 	arena_init(&arena, (size_t)1024 * 1024);
-	assert_int_equal(
-	    devicecheck_query(&live, secret, STR("dG9rZW4="), &bits),
+	assert_int_equal(devicecheck_query(&live, secret, STR("dG9rZW4="),
+			     &bits),
 	    DEVICECHECK_OK);
 	assert_true(bits.bit1);
 	assert_non_null(
@@ -460,8 +460,8 @@ apple_is_asked_in_apples_words(void **state)
 	    clock_now_ms() - 60000, clock_now_ms(), &timestamp));
 	assert_null(json_member(body, "bit0"));
 
-	assert_int_equal(
-	    devicecheck_update(&live, secret, STR("dG9rZW4="), true, false),
+	assert_int_equal(devicecheck_update(&live, secret, STR("dG9rZW4="),
+			     true, false),
 	    DEVICECHECK_OK);
 	assert_non_null(
 	    strstr(last_request, "POST /v1/update_two_bits HTTP/1.1\r\n"));
@@ -483,11 +483,11 @@ an_apple_out_of_reach_is_unavailable(void **state)
 
 	(void)state;
 	parse_live(&live, 1);
-	assert_int_equal(
-	    devicecheck_query(&live, secret, STR("dG9rZW4="), &bits),
+	assert_int_equal(devicecheck_query(&live, secret, STR("dG9rZW4="),
+			     &bits),
 	    DEVICECHECK_UNAVAILABLE);
-	assert_int_equal(
-	    devicecheck_update(&live, secret, STR("dG9rZW4="), true, true),
+	assert_int_equal(devicecheck_update(&live, secret, STR("dG9rZW4="),
+			     true, true),
 	    DEVICECHECK_UNAVAILABLE);
 }
 
@@ -505,8 +505,8 @@ a_token_has_the_largest_size_and_not_a_byte_more(void **state)
 	     n++)
 		assert_int_equal(devicecheck_query(&live, secret,
 				     (struct str){ token, n }, &bits),
-		    n <= DEVICECHECK_TOKEN_BYTES_MAX ? DEVICECHECK_UNAVAILABLE
-						     : DEVICECHECK_BAD_TOKEN);
+		    n <= DEVICECHECK_TOKEN_BYTES_MAX ? DEVICECHECK_UNAVAILABLE :
+						       DEVICECHECK_BAD_TOKEN);
 }
 
 int

@@ -51,8 +51,8 @@ set_up(void **state)
 }
 
 static int
-remove_one(
-    const char *path, const struct stat *info, int type, struct FTW *place)
+remove_one(const char *path, const struct stat *info, int type,
+    struct FTW *place)
 {
 	(void)info;
 	(void)type;
@@ -109,8 +109,8 @@ a_submission_says_the_job_once_through_the_socket(void **state)
 	assert_string_equal(call.method, "POST");
 	assert_true(call.once);
 	assert_string_equal(call.url, "http://sandbox/_sandbox/requests");
-	(void)snprintf(
-	    socket, sizeof(socket), "%s/run/sandbox-http.sock", state_dir);
+	(void)snprintf(socket, sizeof(socket), "%s/run/sandbox-http.sock",
+	    state_dir);
 	assert_string_equal(call.unix_socket, socket);
 	assert_string_equal(call.header[0], "Content-Type: application/json");
 	body = json_parse(&arena, buf_str(&call.body));
@@ -234,8 +234,8 @@ an_answer_to_a_submission_has_one_meaning(void **state)
 		struct provider_error error;
 
 		response.phase = cases[i].phase;
-		assert_int_equal(
-		    p->submit_answer(&config, &j, &response, &handle, &error),
+		assert_int_equal(p->submit_answer(&config, &j, &response,
+				     &handle, &error),
 		    cases[i].class);
 		assert_int_equal(error.class, cases[i].class);
 		assert_int_equal(error.code, cases[i].code);
@@ -258,8 +258,8 @@ an_accepted_submission_yields_its_handle(void **state)
 	struct provider_error error;
 
 	(void)state;
-	assert_int_equal(
-	    p->submit_answer(&config, &j, &response, &handle, &error),
+	assert_int_equal(p->submit_answer(&config, &j, &response, &handle,
+			     &error),
 	    PROVIDER_OK);
 	assert_string_equal(handle.request_id, ID);
 	assert_string_equal(handle.status_url, SANDBOX_URL "requests/" ID);
@@ -277,13 +277,13 @@ a_lost_submission_is_found_or_not_known_yet(void **state)
 	(void)state;
 	assert_true(p->find_call(&config, &j, &call));
 	assert_string_equal(call.url, SANDBOX_URL "attempts/" ID);
-	assert_int_equal(
-	    p->find_answer(&config, &j, &response, &handle, &error),
+	assert_int_equal(p->find_answer(&config, &j, &response, &handle,
+			     &error),
 	    PROVIDER_OK);
 	assert_string_equal(handle.request_id, ID);
 	response = answered(404, "{}");
-	assert_int_equal(
-	    p->find_answer(&config, &j, &response, &handle, &error),
+	assert_int_equal(p->find_answer(&config, &j, &response, &handle,
+			     &error),
 	    PROVIDER_RETRY_CALL);
 	assert_int_equal(error.code, PROVIDER_CODE_NOT_FOUND);
 }
@@ -323,13 +323,13 @@ a_poll_tells_the_state(void **state)
 		struct provider_status status;
 		struct provider_error error;
 
-		assert_int_equal(
-		    p->poll_answer(&config, &response, &status, &error),
+		assert_int_equal(p->poll_answer(&config, &response, &status,
+				     &error),
 		    PROVIDER_OK);
 		assert_int_equal(status.state, cases[i].state);
 		assert_int_equal(status.queue_position, i == 0 ? 3 : -1);
-		assert_string_equal(
-		    status.video_url, status.state == PROVIDER_DONE ? "u" : "");
+		assert_string_equal(status.video_url,
+		    status.state == PROVIDER_DONE ? "u" : "");
 		assert_int_equal(status.error.class, cases[i].class);
 		assert_int_equal(status.error.code, cases[i].code);
 	}
@@ -348,8 +348,8 @@ a_poll_that_is_not_understood_is_repeated(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
 		response = answered(200, bodies[i]);
-		assert_int_equal(
-		    p->poll_answer(&config, &response, &status, &error),
+		assert_int_equal(p->poll_answer(&config, &response, &status,
+				     &error),
 		    PROVIDER_RETRY_CALL);
 		assert_int_equal(error.code, PROVIDER_CODE_PROTOCOL);
 	}
@@ -386,8 +386,8 @@ every_code_has_a_name_of_its_own(void **state)
 	(void)state;
 	for (int i = 0; i < PROVIDER_CODE_MAX; i++)
 		for (int j = 0; j < i; j++)
-			assert_string_not_equal(
-			    provider_code_name((enum provider_code)i),
+			assert_string_not_equal(provider_code_name(
+						    (enum provider_code)i),
 			    provider_code_name((enum provider_code)j));
 }
 
@@ -416,8 +416,9 @@ submit(const char *prompt)
 	struct sandbox_request request;
 
 	assert_int_equal(sandbox_submit(&config, &order, NOW), OK);
-	assert_int_equal(
-	    sandbox_lookup(&config, &arena, &order.attempt_id, &request), OK);
+	assert_int_equal(sandbox_lookup(&config, &arena, &order.attempt_id,
+			     &request),
+	    OK);
 	assert_true(uuid_equal(&request.id, &order.attempt_id));
 	return request;
 }
@@ -448,8 +449,8 @@ a_prompt_can_slow_its_request_down(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(
-		    submit(cases[i].prompt).run_ms, cases[i].run_ms);
+		assert_int_equal(submit(cases[i].prompt).run_ms,
+		    cases[i].run_ms);
 }
 
 static void
@@ -475,12 +476,12 @@ a_request_can_be_cancelled_while_it_is_queued(void **state)
 
 	(void)state;
 	assert_int_equal(sandbox_cancel(&config, &request, NOW + 299), OK);
-	assert_int_equal(
-	    sandbox_lookup(&config, &arena, &request.id, &again), OK);
+	assert_int_equal(sandbox_lookup(&config, &arena, &request.id, &again),
+	    OK);
 	assert_int_equal(sandbox_state(&again, NOW), PROVIDER_FAILED);
 	assert_true(str_equal(again.failure, STR("canceled")));
-	assert_int_equal(
-	    sandbox_cancel(&config, &late, NOW + 300), ERR_JOB_NOT_CANCELABLE);
+	assert_int_equal(sandbox_cancel(&config, &late, NOW + 300),
+	    ERR_JOB_NOT_CANCELABLE);
 	assert_int_equal(sandbox_lookup(&config, &arena, &late.id, &again), OK);
 	assert_int_equal(sandbox_state(&again, NOW + 1300), PROVIDER_DONE);
 }
@@ -492,8 +493,8 @@ an_unknown_request_is_not_found(void **state)
 	struct sandbox_request request;
 
 	(void)state;
-	assert_int_equal(
-	    sandbox_lookup(&config, &arena, &id, &request), ERR_NOT_FOUND);
+	assert_int_equal(sandbox_lookup(&config, &arena, &id, &request),
+	    ERR_NOT_FOUND);
 }
 
 static void
@@ -538,10 +539,11 @@ yesterdays_requests_are_forgotten(void **state)
 	old = submit("old");
 	/* This one comes two days later, and sweeps. */
 	order.attempt_id.bytes[UUID_BYTES - 1] = 0;
-	assert_int_equal(
-	    sandbox_submit(&config, &order, INT64_C(4000000000000)), OK);
-	assert_int_equal(
-	    sandbox_lookup(&config, &arena, &old.id, &request), ERR_NOT_FOUND);
+	assert_int_equal(sandbox_submit(&config, &order,
+			     INT64_C(4000000000000)),
+	    OK);
+	assert_int_equal(sandbox_lookup(&config, &arena, &old.id, &request),
+	    ERR_NOT_FOUND);
 }
 
 /* Videos. */
@@ -615,9 +617,10 @@ a_job_chooses_one_of_few_videos(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct sandbox_video video = sandbox_video_choose(
-		    STR("a kite"), str_from(cases[i].aspect_ratio),
-		    str_from(cases[i].resolution), cases[i].duration_s);
+		const struct sandbox_video video =
+		    sandbox_video_choose(STR("a kite"),
+			str_from(cases[i].aspect_ratio),
+			str_from(cases[i].resolution), cases[i].duration_s);
 
 		assert_in_range(video.hue, 0, 11);
 		assert_int_equal(video.seconds, cases[i].video.seconds);
@@ -655,8 +658,8 @@ without_ffmpeg_the_bundled_clip_stands_in(void **state)
 		assert_true(sandbox_video_make(&config, &video));
 		read_video(&video, &content);
 		assert_int_equal(content.len, sandbox_clip_bytes);
-		assert_memory_equal(
-		    content.ptr, sandbox_clip, sandbox_clip_bytes);
+		assert_memory_equal(content.ptr, sandbox_clip,
+		    sandbox_clip_bytes);
 		assert_is_mp4(&content);
 		buf_free(&content);
 	}

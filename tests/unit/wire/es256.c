@@ -4,8 +4,9 @@
 #include "base/cleanup.h"
 #include "base/config.h"
 #include "wire/base64.h"
-#include "wire/evp.h"
 
+#include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/ec.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -83,8 +84,9 @@ signature_is_good(struct str pem, struct str message,
 	    1);
 	der_bytes = i2d_ECDSA_SIG(pair, &der);
 	assert_true(der_bytes > 0);
-	assert_int_equal(
-	    EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key), 1);
+	assert_int_equal(EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL,
+			     key),
+	    1);
 	good = EVP_DigestVerify(context, der, (size_t)der_bytes,
 		   (const unsigned char *)message.ptr, message.len) == 1;
 	OPENSSL_free(der);
@@ -108,10 +110,10 @@ a_signature_is_64_raw_bytes_that_verify(void **state)
 
 		assert_true(
 		    es256_sign(buf_str(&pem), STR("message"), signature));
-		assert_true(signature_is_good(
-		    buf_str(&pem), STR("message"), signature));
-		assert_false(signature_is_good(
-		    buf_str(&pem), STR("messagf"), signature));
+		assert_true(signature_is_good(buf_str(&pem), STR("message"),
+		    signature));
+		assert_false(signature_is_good(buf_str(&pem), STR("messagf"),
+		    signature));
 	}
 }
 
@@ -136,8 +138,8 @@ a_token_has_our_header_and_claims_and_verifies(void **state)
 	assert_true(str_equal((struct str){ text, n },
 	    STR("{\"alg\":\"ES256\",\"kid\":\"KEY1234567\"}")));
 	assert_true(base64_decode(BASE64_URL, claims, text, sizeof(text), &n));
-	assert_true(str_equal(
-	    (struct str){ text, n }, STR("{\"iss\":\"TEAM\",\"iat\":1}")));
+	assert_true(str_equal((struct str){ text, n },
+	    STR("{\"iss\":\"TEAM\",\"iat\":1}")));
 	assert_true(base64_decode(BASE64_URL, signature, raw, sizeof(raw), &n));
 	assert_int_equal(n, sizeof(raw));
 	signed_part = (struct str){ token.ptr, header.len + 1 + claims.len };
@@ -188,8 +190,8 @@ only_plain_p256_keys_sign(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint8_t signature[ES256_SIGNATURE_BYTES];
 
-		assert_int_equal(
-		    es256_sign(str_from(cases[i].pem), STR("x"), signature),
+		assert_int_equal(es256_sign(str_from(cases[i].pem), STR("x"),
+				     signature),
 		    cases[i].signs);
 	}
 }

@@ -174,8 +174,8 @@ answer(int fd, const char *request, enum behaviour behaviour)
 		say(fd, "HTTP/1.1 200 OK\r\n\r\nhello");
 		_exit(0);
 	case RESET:
-		(void)setsockopt(
-		    fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset,
+		    sizeof(reset));
 		_exit(0);
 	case SILENT:
 		(void)sleep(10);
@@ -196,8 +196,8 @@ serve_connection(int fd)
 	while (read_request(fd, request, sizeof(request))) {
 		const enum behaviour behaviour = behaviour_of(request);
 
-		__atomic_add_fetch(
-		    &counts->seen[behaviour], 1, __ATOMIC_SEQ_CST);
+		__atomic_add_fetch(&counts->seen[behaviour], 1,
+		    __ATOMIC_SEQ_CST);
 		answer(fd, request, behaviour);
 	}
 	_exit(0);

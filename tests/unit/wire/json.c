@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/json.h"
+#include "wire/json_writer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+#include "fixture.h"
+
+static int
+set_up_rich(void **state)
+{
+	const int result = set_up(state);
+	const struct fixture *f = *state;
+
+	if (result == 0) {
+		assert_int_equal(grant(f, &f->ada, 20), OK);
+		assert_int_equal(grant(f, &f->bob, 20), OK);
+	}
+	return result;
+}
+
+static int64_t
+events_of(const struct fixture *f, const struct uuid *job_id)
+{
+	return number_of(f,
+	    "SELECT COUNT(*) FROM events WHERE kind = 'job' AND job_id = ?1",
+	    job_id);
+}
+
+static int64_t
+jobs_of(const struct fixture *f, const struct uuid *user_id)
+{
+	return number_of(f, "SELECT COUNT(*) FROM jobs WHERE user_id = ?1",
+	    user_id);
+}
+
+static void
+a_job_that_was_taken_on_is_charged_queued_and_told(void **state)
+{
+	const struct fixture *f = *state;
+	const struct job_order order = order_of(f, &f->ada, "key");
+	struct job_receipt receipt;
+
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt), OK);
+	assert_false(receipt.is_replay);
+	assert_int_equal(receipt.credits_used, JOB_COST);
+	assert_int_equal(receipt.credits_remaining, 20 - JOB_COST);
+	assert_int_equal(balance_of(f, &f->ada), 20 - JOB_COST);
+	assert_int_equal(state_of(f, &receipt.job_id), JOB_QUEUED);
+	assert_int_equal(events_of(f, &receipt.job_id), 1);
+	assert_int_equal(number_of(f,
+			     "SELECT deadline_at_ms FROM jobs WHERE id = ?1",
+			     &receipt.job_id),
+	    NOW + JOB_QUEUE_MAX_MS);
+	assert_int_equal(number_of(f,
+			     "SELECT COUNT(*) FROM attempts WHERE job_id = ?1"
+			     " AND state = 'new'",
+			     &receipt.job_id),
+	    1);
+	assert_null(problem_of(f, &f->ada));
+}
+
+static void
+the_same_key_makes_one_job_and_repeats_its_answer(void **state)
+{
+	const struct fixture *f = *state;
+	const struct job_order order = order_of(f, &f->ada, "key");
+	struct job_receipt first, again;
+
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &first), OK);
+	/* What the balance is by now does not change the answer. */
+	assert_int_equal(adjust(f, &f->ada, 5), OK);
+	assert_int_equal(jobs_submit(f->db, &order, NOW + HOUR, &again), OK);
+	assert_true(again.is_replay);
+	assert_true(uuid_equal(&first.job_id, &again.job_id));
+	assert_int_equal(again.credits_used, first.credits_used);
+	assert_int_equal(again.credits_remaining, first.credits_remaining);
+	assert_int_equal(jobs_of(f, &f->ada), 1);
+	assert_int_equal(balance_of(f, &f->ada), 25 - JOB_COST);
+}
+
+static void
+a_replay_is_found_before_anything_is_priced(void **state)
+{
+	const struct fixture *f = *state;
+	const struct job_order order = order_of(f, &f->ada, "key");
+	struct job_receipt receipt, again;
+	bool found = true;
+
+	assert_int_equal(jobs_replay(f->db, &f->ada, STR("key"),
+			     order.fingerprint, &found, &again),
+	    OK);
+	assert_false(found);
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt), OK);
+	assert_int_equal(jobs_replay(f->db, &f->ada, STR("key"),
+			     order.fingerprint, &found, &again),
+	    OK);
+	assert_true(found);
+	assert_true(again.is_replay);
+	assert_true(uuid_equal(&receipt.job_id, &again.job_id));
+}
+
+static void
+the_same_key_for_another_request_is_refused(void **state)
+{
+	const struct fixture *f = *state;
+	struct job_order order = order_of(f, &f->ada, "key");
+	struct job_receipt receipt;
+	bool found;
+
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt), OK);
+	order.fingerprint[31] ^= 1;
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt),
+	    ERR_IDEMPOTENCY_KEY_REUSED);
+	assert_int_equal(jobs_replay(f->db, &f->ada, STR("key"),
+			     order.fingerprint, &found, &receipt),
+	    ERR_IDEMPOTENCY_KEY_REUSED);
+	assert_int_equal(jobs_of(f, &f->ada), 1);
+	assert_int_equal(balance_of(f, &f->ada), 20 - JOB_COST);
+}
+
+static void
+a_key_belongs_to_its_user(void **state)
+{
+	const struct fixture *f = *state;
+	struct job_order order = order_of(f, &f->ada, "key");
+	struct job_receipt ada, bob;
+
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &ada), OK);
+	order.user_id = f->bob;
+	order.fingerprint[0] ^= 1;
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &bob), OK);
+	assert_false(bob.is_replay);
+	assert_false(uuid_equal(&ada.job_id, &bob.job_id));
+}
+
+static void
+the_longest_key_is_kept(void **state)
+{
+	const struct fixture *f = *state;
+	char key[JOB_KEY_BYTES_MAX + 1];
+
+	memset(key, 'k', JOB_KEY_BYTES_MAX);
+	key[JOB_KEY_BYTES_MAX] = '\0';
+	(void)submit(f, key);
+	(void)submit(f, key);
+	assert_int_equal(jobs_of(f, &f->ada), 1);
+	(void)submit(f, key + 1);
+	assert_int_equal(jobs_of(f, &f->ada), 2);
+}
+
+static void
+who_cannot_pay_is_told_what_is_needed_and_charged_nothing(void **state)
+{
+	const struct fixture *f = *state;
+	struct job_order order = order_of(f, &f->ada, "key");
+	struct job_receipt receipt;
+
+	order.settings.cost_credits = 21;
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt),
+	    ERR_INSUFFICIENT_CREDITS);
+	assert_int_equal(receipt.credits_used, 21);
+	assert_int_equal(receipt.credits_remaining, 20);
+	assert_int_equal(jobs_of(f, &f->ada), 0);
+	assert_int_equal(balance_of(f, &f->ada), 20);
+	/* The key was not used up by the refusal. */
+	order.settings.cost_credits = 20;
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt), OK);
+	assert_int_equal(receipt.credits_remaining, 0);
+	order.user_id = (struct uuid){ { 9 } };
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt),
+	    ERR_USER_NOT_FOUND);
+}
+
+struct seen {
+	size_t count;
+	struct job job[8];
+	char prompt[64];
+};
+
+static enum err
+see(void *arg, const struct job *job)
+{
+	struct seen *seen = arg;
+
+	assert_true(seen->count < COUNT_OF(seen->job));
+	(void)str_copy(job->prompt, seen->prompt, sizeof(seen->prompt));
+	seen->job[seen->count++] = *job;
+	return OK;
+}
+
+static void
+a_job_is_shown_to_its_user_only(void **state)
+{
+	const struct fixture *f = *state;
+	const struct uuid id = submit(f, "key");
+	struct seen seen = { 0 };
+
+	assert_int_equal(jobs_get(f->db, &f->ada, &id, see, &seen), OK);
+	assert_int_equal(seen.count, 1);
+	assert_true(uuid_equal(&seen.job[0].id, &id));
+	assert_int_equal(seen.job[0].state, JOB_QUEUED);
+	assert_int_equal(seen.job[0].cost_credits, JOB_COST);
+	assert_int_equal(seen.job[0].refunded_credits, 0);
+	assert_int_equal(seen.job[0].queue_position, -1);
+	assert_int_equal(seen.job[0].completed_at_ms, -1);
+	assert_int_equal(seen.job[0].created_at_ms, NOW);
+	assert_false(seen.job[0].has_video);
+	assert_string_equal(seen.job[0].model_name, f->model.name);
+	assert_string_equal(seen.prompt, "a quiet sea");
+	assert_int_equal(jobs_get(f->db, &f->bob, &id, see, &seen),
+	    ERR_JOB_NOT_FOUND);
+	assert_int_equal(jobs_get(f->db, &f->ada, &f->ada, see, &seen),
+	    ERR_JOB_NOT_FOUND);
+	assert_int_equal(seen.count, 1);
+}
+
+static void
+jobs_are_listed_newest_first_page_by_page(void **state)
+{
+	const struct fixture *f = *state;
+	struct uuid ids[4];
+	struct seen seen = { 0 };
+
+	for (int i = 0; i < 4; i++) {
+		const char key[] = { 'k', (char)('0' + i), '\0' };
+
+		ids[i] = submit_at(f, key, NOW + i * SECOND);
+	}
+	assert_int_equal(jobs_list(f->db, &f->ada, NULL, 0, JOBS_PAGE_MAX, see,
+			     &seen),
+	    OK);
+	assert_int_equal(seen.count, 4);
+	for (int i = 0; i < 4; i++)
+		assert_true(uuid_equal(&seen.job[i].id, &ids[3 - i]));
+	seen.count = 0;
+	assert_int_equal(jobs_list(f->db, &f->ada, &ids[2], 0, 1, see, &seen),
+	    OK);
+	assert_int_equal(seen.count, 1);
+	assert_true(uuid_equal(&seen.job[0].id, &ids[1]));
+	seen.count = 0;
+	assert_int_equal(jobs_list(f->db, &f->ada, NULL, 3, 9, see, &seen), OK);
+	assert_int_equal(seen.count, 1);
+	assert_true(uuid_equal(&seen.job[0].id, &ids[0]));
+	seen.count = 0;
+	assert_int_equal(jobs_list(f->db, &f->bob, NULL, 0, 9, see, &seen), OK);
+	assert_int_equal(seen.count, 0);
+}
+
+static void
+deleting_an_unsent_job_cancels_it_and_gives_the_credits_back(void **state)
+{
+	const struct fixture *f = *state;
+	const struct uuid id = submit(f, "key");
+	struct attempt_work *works;
+	struct seen seen = { 0 };
+	size_t ended;
+
+	assert_int_equal(jobs_delete(f->db, &f->bob, &id, NOW),
+	    ERR_JOB_NOT_FOUND);
+	assert_int_equal(jobs_delete(f->db, &f->ada, &id, NOW), OK);
+	assert_int_equal(state_of(f, &id), JOB_CANCELLED);
+	assert_int_equal(balance_of(f, &f->ada), 20);
+	assert_int_equal(jobs_get(f->db, &f->ada, &id, see, &seen),
+	    ERR_JOB_NOT_FOUND);
+	assert_int_equal(jobs_list(f->db, &f->ada, NULL, 0, 9, see, &seen), OK);
+	assert_int_equal(seen.count, 0);
+	assert_int_equal(jobs_delete(f->db, &f->ada, &id, NOW),
+	    ERR_JOB_NOT_FOUND);
+	assert_int_equal(balance_of(f, &f->ada), 20);
+	/* Nobody sends it any more. */
+	assert_int_equal(lease_up_to(f, NOW, 16, 16, &works, &ended), 0);
+	assert_null(problem_of(f, &f->ada));
+}
+
+static void
+deleting_a_job_under_way_hides_it_and_it_is_still_settled(void **state)
+{
+	const struct fixture *f = *state;
+	struct uuid job_id;
+	const struct uuid id = accepted_attempt(f, &job_id);
+
+	assert_int_equal(jobs_delete(f->db, &f->ada, &job_id, NOW), OK);
+	assert_int_equal(state_of(f, &job_id), JOB_WAITING);
+	assert_int_equal(balance_of(f, &f->ada), 20 - JOB_COST);
+	assert_int_equal(attempts_failed(f->db, &id, "provider_failed", NOW),
+	    OK);
+	assert_int_equal(balance_of(f, &f->ada), 20);
+}
+
+static enum err
+give_up(struct db *db, void *arg)
+{
+	return jobs_give_up(db, arg, JOB_CANCELLED, "canceled", NOW);
+}
+
+static void
+giving_up_twice_releases_once(void **state)
+{
+	const struct fixture *f = *state;
+	struct uuid id = submit(f, "key");
+	struct seen seen = { 0 };
+
+	assert_int_equal(db_transaction(f->db, give_up, &id), OK);
+	assert_int_equal(balance_of(f, &f->ada), 20);
+	assert_int_equal(events_of(f, &id), 2);
+	assert_int_equal(db_transaction(f->db, give_up, &id), OK);
+	assert_int_equal(balance_of(f, &f->ada), 20);
+	assert_int_equal(events_of(f, &id), 2);
+	assert_int_equal(jobs_get(f->db, &f->ada, &id, see, &seen), OK);
+	assert_int_equal(seen.job[0].refunded_credits, JOB_COST);
+	assert_int_equal(seen.job[0].completed_at_ms, NOW);
+	assert_string_equal(seen.job[0].error_code, "canceled");
+}
+
+static void
+a_key_is_forgotten_after_its_life_but_not_while_its_job_is_open(void **state)
+{
+	const struct fixture *f = *state;
+	static const char sql[] = "SELECT COUNT(*) FROM idempotency_records";
+	struct uuid open, over;
+
+	open = submit(f, "open");
+	over = submit(f, "over");
+	assert_int_equal(db_transaction(f->db, give_up, &over), OK);
+	assert_int_equal(jobs_purge_keys(f->db, NOW + JOB_KEY_LIFE_MS, 10), OK);
+	assert_int_equal(number_of(f, sql, NULL), 2);
+	assert_int_equal(jobs_purge_keys(f->db, NOW + JOB_KEY_LIFE_MS + 1, 0),
+	    OK);
+	assert_int_equal(number_of(f, sql, NULL), 2);
+	assert_int_equal(jobs_purge_keys(f->db, NOW + JOB_KEY_LIFE_MS + 1, 10),
+	    OK);
+	assert_int_equal(number_of(f, sql, NULL), 1);
+	assert_int_equal(db_transaction(f->db, give_up, &open), OK);
+	assert_int_equal(jobs_purge_keys(f->db, NOW + JOB_KEY_LIFE_MS + 1, 10),
+	    OK);
+	assert_int_equal(number_of(f, sql, NULL), 0);
+}
+
+static void
+every_state_has_a_word_and_a_status_that_apps_know(void **state)
+{
+	static const char *const statuses[] = { "pending", "processing",
+		"completed", "failed" };
+
+	(void)state;
+	for (int i = 0; i < JOB_STATE_MAX; i++) {
+		const char *status = job_public_status((enum job_state)i);
+		bool known = false;
+
+		assert_int_equal(job_state_parse(str_from(
+				     job_state_name((enum job_state)i))),
+		    i);
+		for (size_t j = 0; j < COUNT_OF(statuses); j++)
+			known = known || strcmp(status, statuses[j]) == 0;
+		assert_true(known);
+		assert_int_equal(job_is_over((enum job_state)i),
+		    strcmp(status, "completed") == 0 ||
+			strcmp(status, "failed") == 0);
+	}
+}
+
+#define RICH(function) \
+	cmocka_unit_test_setup_teardown(function, set_up_rich, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RICH(a_job_that_was_taken_on_is_charged_queued_and_told),
+		RICH(the_same_key_makes_one_job_and_repeats_its_answer),
+		RICH(a_replay_is_found_before_anything_is_priced),
+		RICH(the_same_key_for_another_request_is_refused),
+		RICH(a_key_belongs_to_its_user),
+		RICH(the_longest_key_is_kept),
+		RICH(who_cannot_pay_is_told_what_is_needed_and_charged_nothing),
+		RICH(a_job_is_shown_to_its_user_only),
+		RICH(jobs_are_listed_newest_first_page_by_page),
+		RICH(
+		    deleting_an_unsent_job_cancels_it_and_gives_the_credits_back),
+		RICH(deleting_a_job_under_way_hides_it_and_it_is_still_settled),
+		RICH(giving_up_twice_releases_once),
+		RICH(
+		    a_key_is_forgotten_after_its_life_but_not_while_its_job_is_open),
+		RICH(every_state_has_a_word_and_a_status_that_apps_know),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+#include "../domain/fixture.h"
+
+#include <sys/wait.h>
+
+/* A directory without a database. */
+static int
+set_up_empty(void **state)
+{
+	static struct fixture fixture;
+
+	fixture = (struct fixture){ .dir = "/tmp/rendio-unit-XXXXXX" };
+	*state = &fixture;
+	return mkdtemp(fixture.dir) == NULL ? -1 : 0;
+}
+
+static struct db *
+open_new(const struct fixture *f)
+{
+	struct db *db = NULL;
+
+	assert_int_equal(db_open(f->dir, DB_READ_WRITE, true, &db), OK);
+	return db;
+}
+
+static int64_t
+version_of(struct db *db)
+{
+	int64_t version = -1;
+
+	assert_int_equal(db_version(db, &version), OK);
+	return version;
+}
+
+static void
+migrations_are_numbered_from_one_without_gaps(void **state)
+{
+	(void)state;
+	assert_true(migrations_count > 0);
+	for (size_t i = 0; i < migrations_count; i++) {
+		assert_int_equal(migrations[i].number, i + 1);
+		assert_true(migrations[i].name[0] != '\0');
+		assert_true(migrations[i].sql[0] != '\0');
+	}
+}
+
+static void
+an_empty_database_comes_to_the_newest_schema_with_its_seed(void **state)
+{
+	struct fixture *f = *state;
+	int64_t from = -1, to = -1;
+
+	f->db = open_new(f);
+	assert_int_equal(version_of(f->db), 0);
+	assert_int_equal(migrate_check(f->db), ERR_CONFLICT);
+	assert_int_equal(migrate(f->db, &from, &to), OK);
+	assert_int_equal(from, 0);
+	assert_int_equal(to, migrations_count);
+	assert_int_equal(version_of(f->db), migrations_count);
+	assert_int_equal(migrate_check(f->db), OK);
+	assert_int_equal(number_of(f, "SELECT COUNT(*) FROM models", NULL), 8);
+}
+
+static void
+migrating_again_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	int64_t from = -1, to = -1;
+
+	f->db = open_new(f);
+	assert_int_equal(migrate(f->db, &from, &to), OK);
+	assert_int_equal(migrate(f->db, &from, &to), OK);
+	assert_int_equal(from, migrations_count);
+	assert_int_equal(to, migrations_count);
+	assert_int_equal(number_of(f, "SELECT COUNT(*) FROM products", NULL),
+	    3);
+}
+
+static void
+what_the_owner_removed_from_the_seed_does_not_come_back(void **state)
+{
+	struct fixture *f = *state;
+	int64_t from, to;
+
+	f->db = open_new(f);
+	assert_int_equal(migrate(f->db, &from, &to), OK);
+	assert_int_equal(db_script(f->db,
+			     "DELETE FROM products;"
+			     "UPDATE models SET name = 'Mine'"),
+	    OK);
+	assert_int_equal(migrate(f->db, &from, &to), OK);
+	assert_int_equal(number_of(f, "SELECT COUNT(*) FROM products", NULL),
+	    0);
+	assert_int_equal(number_of(f,
+			     "SELECT COUNT(*) FROM models"
+			     " WHERE name = 'Mine'",
+			     NULL),
+	    8);
+}
+
+static void
+a_newer_database_is_refused_and_not_touched(void **state)
+{
+	struct fixture *f = *state;
+	int64_t from = -1, to = -1;
+
+	f->db = open_new(f);
+	assert_int_equal(migrate(f->db, &from, &to), OK);
+	from = to = -1;
+	assert_int_equal(db_set_version(f->db, (int64_t)migrations_count + 1),
+	    OK);
+	assert_int_equal(migrate(f->db, &from, &to), ERR_CONFLICT);
+	assert_int_equal(from, -1);
+	assert_int_equal(to, -1);
+	assert_int_equal(version_of(f->db), migrations_count + 1);
+	assert_int_equal(migrate_check(f->db), ERR_CONFLICT);
+}
+
+static void
+a_migration_that_fails_leaves_the_schema_before_it(void **state)
+{
+	struct fixture *f = *state;
+	int64_t from, to;
+
+	/* Something stands where the second migration wants to build. */
+	f->db = open_new(f);
+	assert_int_equal(db_script(f->db, "CREATE TABLE themes (id INTEGER)"),
+	    OK);
+	assert_int_not_equal(migrate(f->db, &from, &to), OK);
+	assert_int_equal(version_of(f->db), 1);
+	assert_int_equal(number_of(f,
+			     "SELECT COUNT(*) FROM sqlite_master"
+			     " WHERE name = 'models'",
+			     NULL),
+	    0);
+	assert_int_equal(db_script(f->db, "DROP TABLE themes"), OK);
+	assert_int_equal(migrate(f->db, &from, &to), OK);
+	assert_int_equal(from, 1);
+	assert_int_equal(migrate_check(f->db), OK);
+}
+
+static void
+many_may_migrate_at_once_and_one_does_the_work(void **state)
+{
+	struct fixture *f = *state;
+	enum { PROCESSES = 8 };
+	bool ok = false;
+
+	for (int i = 0; i < PROCESSES; i++) {
+		const pid_t child = fork();
+
+		assert_true(child >= 0);
+		if (child == 0) {
+			int64_t from = -1, to = -1;
+			struct db *db = NULL;
+			const bool done =
+			    db_open(f->dir, DB_READ_WRITE, true, &db) == OK &&
+			    migrate(db, &from, &to) == OK &&
+			    to == (int64_t)migrations_count &&
+			    migrate_check(db) == OK;
+
+			db_close(db);
+			_exit(done ? 0 : 1);
+		}
+	}
+	for (int i = 0; i < PROCESSES; i++) {
+		int status = 0;
+
+		assert_true(wait(&status) > 0);
+		assert_int_equal(status, 0);
+	}
+	f->db = open_new(f);
+	assert_int_equal(migrate_check(f->db), OK);
+	assert_int_equal(number_of(f, "SELECT COUNT(*) FROM products", NULL),
+	    3);
+	assert_int_equal(db_integrity(f->db, &ok), OK);
+	assert_true(ok);
+}
+
+#define EMPTY(function) \
+	cmocka_unit_test_setup_teardown(function, set_up_empty, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(migrations_are_numbered_from_one_without_gaps),
+		EMPTY(
+		    an_empty_database_comes_to_the_newest_schema_with_its_seed),
+		EMPTY(migrating_again_changes_nothing),
+		EMPTY(what_the_owner_removed_from_the_seed_does_not_come_back),
+		EMPTY(a_newer_database_is_refused_and_not_touched),
+		EMPTY(a_migration_that_fails_leaves_the_schema_before_it),
+		EMPTY(many_may_migrate_at_once_and_one_does_the_work),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
