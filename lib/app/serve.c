@@ -199,6 +199,27 @@ log_request(const struct app *app, const struct request *req,
 	log_end(&log);
 }
 
+struct exchange {
+	struct app *app;
+	struct fcgi *fcgi;
+	struct request *req;
+	struct response *res;
+};
+
+static enum err
+decide(struct db *db, void *arg)
+{
+	const struct exchange *x = arg;
+	bool answered;
+	enum err err;
+
+	(void)db;
+	err = check_request(x->app, x->fcgi, x->req, x->res, &answered);
+	if (err == OK && !answered)
+		err = x->app->endpoint->handle(x->app, x->req, x->res);
+	return err;
+}
+
 static void
 serve_one(struct app *app, struct fcgi *fcgi, struct request *req,
     struct response *res, struct buf *head)
@@ -206,14 +227,14 @@ serve_one(struct app *app, struct fcgi *fcgi, struct request *req,
 	const int64_t began_us = clock_monotonic_us();
 	const int64_t statements =
 	    app->db == NULL ? 0 : db_statements_run(app->db);
-	bool answered;
+	struct exchange x = { app, fcgi, req, res };
 	enum err err;
 
 	read_head(fcgi, req);
 	res->json = json_writer(&res->body);
-	err = check_request(app, fcgi, req, res, &answered);
-	if (err == OK && !answered)
-		err = app->endpoint->handle(app, req, res);
+	/* A reader sees one moment, and takes its lock once. */
+	err = app->endpoint->is_read_only ? db_snapshot(app->db, decide, &x) :
+					    decide(app->db, &x);
 	if (err != OK)
 		answer_error(res, app->endpoint, req, err);
 	else if (res->body.failed)

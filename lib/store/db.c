@@ -476,6 +476,7 @@ db_transaction(struct db *db, db_work *work, void *arg)
 {
 	enum err err;
 
+	assert(db->owner == getpid());
 	assert(sqlite3_get_autocommit(db->handle));
 	err = control(db, "BEGIN IMMEDIATE");
 	if (err != OK)
