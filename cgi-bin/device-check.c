@@ -75,8 +75,8 @@ identify(const struct app *app, const struct request *req, struct str device_id,
 	struct uuid uuid;
 	char lower[UUID_TEXT_BYTES];
 
-	*entry = (struct device_entry){ .lang = req->lang,
-		.now_ms = req->now_ms };
+	*entry =
+	    (struct device_entry){ .lang = req->lang, .now_ms = req->now_ms };
 	entry->is_secret =
 	    uuid_parse(device_id, &uuid) && uuid_version(&uuid) == 4;
 	if (entry->is_secret) {
@@ -94,8 +94,8 @@ ask_apple(const struct app *app, struct str token, struct visit *visit)
 {
 	struct devicecheck_bits bits = { 0 };
 
-	switch (devicecheck_query(&app->config, app->keys.sandbox, token,
-	    &bits)) {
+	switch (
+	    devicecheck_query(&app->config, app->keys.sandbox, token, &bits)) {
 	case DEVICECHECK_BAD_TOKEN:
 		return ERR_DEVICE_REJECTED;
 	case DEVICECHECK_UNAVAILABLE:
@@ -190,7 +190,7 @@ device_check(struct app *app, const struct request *req, struct response *res)
 	json_bool(w, "is_new", visit.entry.is_new);
 	tokens_write_session(app, &visit.entry.session, req->now_ms, w);
 	json_text(w, "grant",
-	    visit.given		       ? "granted" :
+	    visit.given                ? "granted" :
 		visit.entry.is_pending ? "pending" :
 					 "already_claimed");
 	json_end_object(w);

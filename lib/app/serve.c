@@ -100,11 +100,11 @@ matches_path(const struct endpoint *endpoint, struct request *req)
 	const struct str path = str_from(endpoint->path);
 
 	if (!str_ends_with(path, STR("/")))
-		return true;	/* the router compared it exactly */
+		return true; /* the router compared it exactly */
 	if (!str_starts_with(req->path, path))
 		return false;
-	req->tail = (struct str){ req->path.ptr + path.len,
-		req->path.len - path.len };
+	req->tail =
+	    (struct str){ req->path.ptr + path.len, req->path.len - path.len };
 	return true;
 }
 
@@ -136,8 +136,7 @@ parse_json_body(struct request *req)
 	if (req->method == HTTP_GET || req->method == HTTP_HEAD)
 		return OK;
 	if (req->content_type.len > 0 &&
-	    !http_content_type_is(req->content_type,
-		STR("application/json")))
+	    !http_content_type_is(req->content_type, STR("application/json")))
 		return ERR_UNSUPPORTED_MEDIA_TYPE;
 	req->json = json_parse(req->arena, req->body);
 	return json_is_object(req->json) ? OK : ERR_INVALID_JSON;
@@ -182,8 +181,8 @@ static void
 log_request(const struct app *app, const struct request *req,
     const struct response *res, int64_t began_us, int64_t statements)
 {
-	struct log log = log_begin(res->status >= 500 ? LOG_ERROR : LOG_INFO,
-	    "request");
+	struct log log =
+	    log_begin(res->status >= 500 ? LOG_ERROR : LOG_INFO, "request");
 	const int64_t took_us = clock_monotonic_us() - began_us;
 	const int64_t run =
 	    app->db == NULL ? 0 : db_statements_run(app->db) - statements;
@@ -292,8 +291,7 @@ app_nudge(struct app *app)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	const int n = snprintf(address.sun_path, sizeof(address.sun_path),
-	    "%s/run/worker.sock",
-	    config_text(&app->config, CONFIG_STATE_DIR));
+	    "%s/run/worker.sock", config_text(&app->config, CONFIG_STATE_DIR));
 
 	if (n < 0 || n >= (int)sizeof(address.sun_path))
 		return;
@@ -311,9 +309,9 @@ has_credentials(const struct app *app, struct buf *problem)
 	if (config_is_sandbox(&app->config))
 		return true;
 	for (; key != NULL && *key >= 0; key++) {
-		if (!config_is_set(&app->config, (enum config_key)*key)) {
+		if (!config_is_set(&app->config, (enum config_key) * key)) {
 			buf_appendf(problem, "%s is missing",
-			    config_name((enum config_key)*key));
+			    config_name((enum config_key) * key));
 			return false;
 		}
 	}
@@ -333,15 +331,15 @@ start(struct app *app, struct buf *problem)
 	    !has_credentials(app, problem))
 		return false;
 	state_dir = config_text(&app->config, CONFIG_STATE_DIR);
-	if (!keys_load(state_dir,
-		config_text(&app->config, CONFIG_ANON_KEY), &app->keys,
-		problem))
+	if (!keys_load(state_dir, config_text(&app->config, CONFIG_ANON_KEY),
+		&app->keys, problem))
 		return false;
 	if (db_open(state_dir,
 		app->endpoint->is_read_only ? DB_READ_ONLY : DB_READ_WRITE,
 		false, &app->db) != OK) {
-		buf_appendf(problem, "the database cannot be opened "
-				     "(run `rendio migrate`)");
+		buf_appendf(problem,
+		    "the database cannot be opened "
+		    "(run `rendio migrate`)");
 		return false;
 	}
 	if (!connect_nudge(app)) {

@@ -127,7 +127,7 @@ static void
 report_unknown(const char *name, struct buf *problem)
 {
 	const char *nearest = NULL;
-	size_t nearest_distance = 6;	/* further away is another word */
+	size_t nearest_distance = 6; /* further away is another word */
 
 	for (int i = 0; i < CONFIG_MAX; i++) {
 		const size_t distance = edit_distance(name, rows[i].name);

@@ -18,16 +18,16 @@
 
 struct device_entry {
 	/* Given by the caller: */
-	uint8_t id_hash[DEVICE_HASH_BYTES];	/* keyed hash of the device id */
-	bool is_secret;		/* the id is a version 4 UUID */
-	bool is_verified;	/* DeviceCheck vouched for the phone */
-	bool had_gift;		/* Apple's bit is set already */
+	uint8_t id_hash[DEVICE_HASH_BYTES]; /* keyed hash of the device id */
+	bool is_secret; /* the id is a version 4 UUID */
+	bool is_verified; /* DeviceCheck vouched for the phone */
+	bool had_gift; /* Apple's bit is set already */
 	enum lang lang;
 	int64_t now_ms;
 	/* Filled in: */
 	struct session session;
-	bool is_new;		/* the account was made just now */
-	bool is_pending;	/* set the bit, then call devices_grant() */
+	bool is_new; /* the account was made just now */
+	bool is_pending; /* set the bit, then call devices_grant() */
 	int64_t credits_remaining;
 };
 
