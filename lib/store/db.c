@@ -122,9 +122,13 @@ configure(struct db *db, enum db_access access, bool create)
 	 * FULL: an answered credit survives a power cut.  No automatic
 	 * checkpoints: the worker is the only checkpointer.
 	 */
-	if (create)
+	/* The engine does not wait here, though several may begin at once. */
+	for (int times = 0; create; times++) {
 		rc = sqlite3_exec(db->handle, "PRAGMA journal_mode = WAL", NULL,
 		    NULL, NULL);
+		if ((rc & 0xff) != SQLITE_BUSY || !wait_for_others(db, times))
+			break;
+	}
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db->handle,
 		    "PRAGMA synchronous = FULL;"
