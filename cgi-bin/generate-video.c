@@ -89,8 +89,7 @@ read_wish(const struct json *settings, struct settings_wish *wish)
 		return false;
 	duration = json_member(settings, "duration");
 	if (duration != NULL && !json_is_null(duration) &&
-	    !json_to_int64(duration, 1, DURATION_WISH_MAX_S,
-		&wish->duration_s))
+	    !json_to_int64(duration, 1, DURATION_WISH_MAX_S, &wish->duration_s))
 		return false;
 	return read_text(settings, "resolution", wish->resolution) &&
 	    read_text(settings, "aspect_ratio", wish->aspect_ratio);

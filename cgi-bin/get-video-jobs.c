@@ -39,8 +39,7 @@ write_job(void *arg, const struct job *job)
 }
 
 static enum err
-get_video_jobs(struct app *app, const struct request *req,
-    struct response *res)
+get_video_jobs(struct app *app, const struct request *req, struct response *res)
 {
 	struct page page = { .app = app, .req = req, .res = res };
 	int64_t limit = LIMIT_STANDARD, offset = 0;

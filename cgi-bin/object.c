@@ -18,7 +18,6 @@
 #include "app/files.h"
 #include "app/links.h"
 
-
 /* Each segment a plain name, so that a path means one object, everywhere. */
 static bool
 is_plain_path(struct str path)

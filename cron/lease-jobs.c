@@ -36,8 +36,8 @@ read_policies(const struct worker *worker,
 			.provider = provider->name,
 			.life_ms = provider->times.start_timeout_ms +
 			    provider->times.run_timeout_ms + TOLD_WITHIN_MS,
-			.slots = config_number(config,
-			    CONFIG_PROVIDER_CONCURRENCY),
+			.slots =
+			    config_number(config, CONFIG_PROVIDER_CONCURRENCY),
 		};
 	}
 	return count;

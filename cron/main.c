@@ -147,7 +147,8 @@ lead(struct worker *worker)
 		for (size_t i = 0; i < TASKS_COUNT; i++) {
 			int64_t left_ms;
 
-			if (now_us >= next_us[i] || (nudged && tasks[i].run == lease_jobs)) {
+			if (now_us >= next_us[i] ||
+			    (nudged && tasks[i].run == lease_jobs)) {
 				tasks[i].run(worker);
 				next_us[i] = clock_monotonic_us() +
 				    tasks[i].period_ms * 1000;
@@ -156,8 +157,8 @@ lead(struct worker *worker)
 			if (left_ms < wait_ms)
 				wait_ms = left_ms < 0 ? 0 : left_ms;
 		}
-		nudged = fetcher_wait(worker->fetcher, worker->nudge_fd,
-		    wait_ms);
+		nudged =
+		    fetcher_wait(worker->fetcher, worker->nudge_fd, wait_ms);
 		if (nudged)
 			swallow_nudges(worker);
 	}
@@ -171,13 +172,12 @@ drain(struct worker *worker)
 
 	worker->is_draining = true;
 	while (worker->steps_count > 0 && asked_to_end < 2 &&
-	    clock_monotonic_us() - began_us < (asked_to_end > 0 ?
-		DRAIN_ASKED_MAX_US :
-		DRAIN_MAX_US)) {
+	    clock_monotonic_us() - began_us <
+		(asked_to_end > 0 ? DRAIN_ASKED_MAX_US : DRAIN_MAX_US)) {
 		if (clock_monotonic_us() >= renew_us) {
 			renew_leases(worker);
-			renew_us = clock_monotonic_us() +
-			    ATTEMPT_LEASE_MS * 1000 / 3;
+			renew_us =
+			    clock_monotonic_us() + ATTEMPT_LEASE_MS * 1000 / 3;
 		}
 		(void)fetcher_wait(worker->fetcher, -1, TICK_MS);
 	}

@@ -28,8 +28,9 @@ polled(void *arg, const struct fetch_response *response)
 	case PROVIDER_RUNNING:
 		(void)attempts_progress(db, &step->work.id,
 		    status.state == PROVIDER_RUNNING, status.queue_position,
-		    now_ms + step_backoff_ms(step, times->poll_first_ms,
-				 times->poll_max_ms),
+		    now_ms +
+			step_backoff_ms(step, times->poll_first_ms,
+			    times->poll_max_ms),
 		    now_ms);
 		break;
 	case PROVIDER_DONE:

@@ -55,10 +55,10 @@ step_call(struct step *step, struct provider_call *call, int sink_fd,
 		.allow_private = config_number(&step->worker->state.config,
 				     CONFIG_ALLOW_PRIVATE_UPSTREAMS) == 1,
 		.connect_timeout_ms = CALL_CONNECT_TIMEOUT_MS,
-		.timeout_ms = is_download ? DOWNLOAD_TIMEOUT_MS :
-					    CALL_TIMEOUT_MS,
-		.response_bytes_max = is_download ? RESULT_BYTES_MAX :
-						    CALL_ANSWER_BYTES_MAX,
+		.timeout_ms =
+		    is_download ? DOWNLOAD_TIMEOUT_MS : CALL_TIMEOUT_MS,
+		.response_bytes_max =
+		    is_download ? RESULT_BYTES_MAX : CALL_ANSWER_BYTES_MAX,
 		.sink_fd = sink_fd,
 		.low_speed_bytes_per_s =
 		    is_download ? DOWNLOAD_LOW_SPEED_BYTES_PER_S : 0,

@@ -137,8 +137,8 @@ found(void *arg, const struct fetch_response *response)
 	} else if (is_proof(step, &error)) {
 		step_log(step, "submission_lost",
 		    provider_code_name(error.code));
-		(void)attempts_failed(db, &step->work.id,
-		    "submission_lost", clock_now_ms());
+		(void)attempts_failed(db, &step->work.id, "submission_lost",
+		    clock_now_ms());
 	} else {
 		(void)attempts_later(db, &step->work.id,
 		    clock_now_ms() +

@@ -22,10 +22,10 @@ struct worker {
 	struct state state;
 	struct fetcher *fetcher;
 	int nudge_fd;
-	struct step *steps;	/* under way */
+	struct step *steps; /* under way */
 	size_t steps_count;
-	bool is_draining;	/* finish what is under way, begin nothing */
-	int64_t checkpoint_after_us;	/* monotonic; 0 = any time */
+	bool is_draining; /* finish what is under way, begin nothing */
+	int64_t checkpoint_after_us; /* monotonic; 0 = any time */
 };
 
 /* One job brought one step forward. */
@@ -34,7 +34,7 @@ struct step {
 	struct step *next;
 	const struct provider *provider;
 	struct attempt_work work;
-	int result_fd;		/* -1 unless a result is being fetched */
+	int result_fd; /* -1 unless a result is being fetched */
 };
 
 /* Periodic tasks; each does a bounded amount of work. */
@@ -69,12 +69,12 @@ void step_done(struct step *step);
  * A wait that grows with the number of calls made so far, from first_ms to
  * max_ms, with a fifth of jitter so that jobs do not march in step.
  */
-int64_t step_backoff_ms(const struct step *step, int64_t first_ms,
-    int64_t max_ms);
+int64_t
+step_backoff_ms(const struct step *step, int64_t first_ms, int64_t max_ms);
 
 /* The provider's own wish if it has one, else our backoff; from now on. */
-int64_t step_retry_at_ms(const struct step *step,
-    const struct provider_error *error);
+int64_t
+step_retry_at_ms(const struct step *step, const struct provider_error *error);
 
 /* One line about a job that went another way than hoped. */
 void step_log(const struct step *step, const char *event, const char *code);

@@ -29,10 +29,10 @@ struct app {
 };
 
 enum auth {
-	AUTH_NONE,	/* anybody: health, signed links, webhooks */
-	AUTH_APIKEY,	/* anybody with the app's key; tokens are not looked at */
-	AUTH_OPTIONAL,	/* with the app's key; a token must be good if shown */
-	AUTH_USER,	/* a user with a live session */
+	AUTH_NONE, /* anybody: health, signed links, webhooks */
+	AUTH_APIKEY, /* anybody with the app's key; tokens are not looked at */
+	AUTH_OPTIONAL, /* with the app's key; a token must be good if shown */
+	AUTH_USER, /* a user with a live session */
 };
 
 /* How an area of the API writes its errors. */
@@ -44,8 +44,8 @@ enum dialect {
 };
 
 enum body_kind {
-	BODY_NONE,	/* a body is not looked at */
-	BODY_JSON,	/* one JSON object, required */
+	BODY_NONE, /* a body is not looked at */
+	BODY_JSON, /* one JSON object, required */
 	BODY_RAW,
 };
 
@@ -54,13 +54,13 @@ enum body_kind {
 #define APP_JSON_BYTES_MAX ((size_t)64 * 1024)
 
 struct request {
-	struct arena *arena;		/* memory until the answer is sent */
+	struct arena *arena; /* memory until the answer is sent */
 	enum http_method method;
-	struct str path;		/* as sent, without the query */
-	struct str tail;		/* what follows a prefix endpoint's path */
+	struct str path; /* as sent, without the query */
+	struct str tail; /* what follows a prefix endpoint's path */
 	struct http_query query;
 	struct str body;
-	const struct json *json;	/* BODY_JSON: the object */
+	const struct json *json; /* BODY_JSON: the object */
 	struct str content_type;
 	struct str idempotency_key;
 	struct str if_none_match;
@@ -69,34 +69,34 @@ struct request {
 	struct str accept;
 	struct str accept_profile;
 	struct str content_profile;
-	struct str bearer;		/* "" without a token */
+	struct str bearer; /* "" without a token */
 	struct str remote_address;
 	struct str request_id;
-	int64_t now_ms;			/* read once a request */
+	int64_t now_ms; /* read once a request */
 	enum lang lang;
-	bool has_user;			/* a valid access token was shown */
+	bool has_user; /* a valid access token was shown */
 	struct uuid user_id;
 	struct uuid session_id;
 };
 
 struct response {
-	int status;			/* 200 unless set */
+	int status; /* 200 unless set */
 	struct buf body;
-	struct json_writer json;	/* writes into body */
-	const char *content_type;	/* application/json */
-	const char *cache_control;	/* no-store */
-	char etag[72];			/* with quotes; "" = none */
-	char accel_path[256];		/* X-Accel-Redirect; "" = none */
-	char disposition[512];		/* Content-Disposition; "" = none */
-	char content_range[64];		/* "" = none */
-	int64_t retry_after_s;		/* 0 = none */
+	struct json_writer json; /* writes into body */
+	const char *content_type; /* application/json */
+	const char *cache_control; /* no-store */
+	char etag[72]; /* with quotes; "" = none */
+	char accel_path[256]; /* X-Accel-Redirect; "" = none */
+	char disposition[512]; /* Content-Disposition; "" = none */
+	char content_range[64]; /* "" = none */
+	int64_t retry_after_s; /* 0 = none */
 	/* The limit that was reached, for a 429; limit_max 0 = none. */
 	int64_t limit_max;
 	int64_t limit_remaining;
 	int64_t limit_reset_s;
-	bool is_replay;			/* X-Idempotent-Replay: true */
-	bool has_auth_version;		/* X-Supabase-Api-Version */
-	unsigned allow;			/* of a 405 */
+	bool is_replay; /* X-Idempotent-Replay: true */
+	bool has_auth_version; /* X-Supabase-Api-Version */
+	unsigned allow; /* of a 405 */
 	/* Numbers of a 402, beside its error. */
 	bool has_shortfall;
 	int64_t credits_remaining;
@@ -106,19 +106,19 @@ struct response {
 };
 
 struct endpoint {
-	const char *name;		/* the file's name */
-	const char *path;		/* ends in / when it is a prefix */
-	unsigned methods;		/* of enum http_method */
+	const char *name; /* the file's name */
+	const char *path; /* ends in / when it is a prefix */
+	unsigned methods; /* of enum http_method */
 	enum auth auth;
 	enum dialect dialect;
 	enum body_kind body;
 	size_t body_bytes_max;
-	int processes;			/* 0 = 2 */
-	int read_timeout_s;		/* the router waits this long; 0 = 15 */
-	size_t response_bytes_max;	/* 0 = 4 MiB */
+	int processes; /* 0 = 2 */
+	int read_timeout_s; /* the router waits this long; 0 = 15 */
+	size_t response_bytes_max; /* 0 = 4 MiB */
 	bool is_sandbox_only;
-	bool sends_files;		/* may answer with accel_path */
-	bool is_read_only;		/* its connection refuses to write */
+	bool sends_files; /* may answer with accel_path */
+	bool is_read_only; /* its connection refuses to write */
 	/* Keys without which it does not start in live mode; ends with -1. */
 	const int *live_keys;
 	enum err (*handle)(struct app *app, const struct request *req,
@@ -145,8 +145,8 @@ void app_etag(struct response *res);
 void app_nudge(struct app *app);
 
 /* A required or optional member of the query string. */
-bool query_uuid(const struct request *req, const char *name,
-    struct uuid *ret_uuid);
+bool
+query_uuid(const struct request *req, const char *name, struct uuid *ret_uuid);
 /* Absent leaves *value as it is; false when present and out of bounds. */
 bool query_int64(const struct request *req, const char *name, int64_t min,
     int64_t max, int64_t *value);

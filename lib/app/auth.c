@@ -75,8 +75,7 @@ auth_apply(struct app *app, struct request *req, struct str apikey,
 		return ERR_INVALID_API_KEY;
 	if (auth == AUTH_APIKEY)
 		return OK;
-	if (authorization.len > 0 &&
-	    !http_bearer(authorization, &req->bearer))
+	if (authorization.len > 0 && !http_bearer(authorization, &req->bearer))
 		return ERR_UNAUTHORIZED;
 	if (req->bearer.len > 0 && !is_anon_key(app, req->bearer))
 		return check_token(app, req, res, ret_answered);

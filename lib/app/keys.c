@@ -182,8 +182,9 @@ load_all(const char *state_dir, const char *anon_key, struct keys *keys,
 		anon_key = content->ptr;
 	}
 	if (!http_token_ok(str_from(anon_key), sizeof(keys->anon_key) - 1)) {
-		buf_appendf(problem, "the anon key must be 1 to %zu visible "
-				     "ASCII characters",
+		buf_appendf(problem,
+		    "the anon key must be 1 to %zu visible "
+		    "ASCII characters",
 		    sizeof(keys->anon_key) - 1);
 		return false;
 	}

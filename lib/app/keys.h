@@ -14,18 +14,18 @@
 #define KEY_BYTES 32
 
 struct keys {
-	struct jwt_keys jwt;		/* jwt: "kid hex" lines, first signs */
-	uint8_t refresh[KEY_BYTES];	/* authenticates refresh tokens */
-	uint8_t device[KEY_BYTES];	/* hashes device ids */
-	uint8_t storage[KEY_BYTES];	/* signs links to files */
-	uint8_t webhook[KEY_BYTES];	/* MACs in webhook URLs */
-	uint8_t sandbox[KEY_BYTES];	/* the stand-ins of sandbox mode */
-	char anon_key[129];		/* the publishable apikey */
+	struct jwt_keys jwt; /* jwt: "kid hex" lines, first signs */
+	uint8_t refresh[KEY_BYTES]; /* authenticates refresh tokens */
+	uint8_t device[KEY_BYTES]; /* hashes device ids */
+	uint8_t storage[KEY_BYTES]; /* signs links to files */
+	uint8_t webhook[KEY_BYTES]; /* MACs in webhook URLs */
+	uint8_t sandbox[KEY_BYTES]; /* the stand-ins of sandbox mode */
+	char anon_key[129]; /* the publishable apikey */
 };
 
 /* Makes what is missing. False and a line in `problem` when it cannot. */
-bool keys_create(const char *state_dir, const char *anon_key,
-    struct buf *problem);
+bool
+keys_create(const char *state_dir, const char *anon_key, struct buf *problem);
 
 /* Loads all of them; `anon_key` overrides the file when not empty. */
 bool keys_load(const char *state_dir, const char *anon_key, struct keys *keys,

@@ -26,8 +26,8 @@ void links_write_token(const struct keys *keys, struct str bucket,
 enum link_verdict {
 	LINK_OK,
 	LINK_EXPIRED,
-	LINK_MALFORMED,	/* not the shape of a token */
-	LINK_FORGED,	/* or of another object */
+	LINK_MALFORMED, /* not the shape of a token */
+	LINK_FORGED, /* or of another object */
 };
 
 enum link_verdict links_check(const struct keys *keys, struct str bucket,
@@ -38,8 +38,8 @@ enum link_verdict links_check(const struct keys *keys, struct str bucket,
  * Then *ret_name is its name.  Public, authenticated and signed forms count;
  * the host must be ours to the letter.
  */
-bool links_own_object(const struct app *app, struct arena *arena,
-    struct str url, const char *bucket, const struct uuid *user_id,
-    struct str *ret_name);
+bool
+links_own_object(const struct app *app, struct arena *arena, struct str url,
+    const char *bucket, const struct uuid *user_id, struct str *ret_name);
 
 #endif

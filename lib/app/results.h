@@ -23,13 +23,13 @@ enum err results_open(const struct config *config, const struct uuid *object_id,
  * the disk, gives it its place, and tells its size and SHA-256.
  * ERR_INVALID_REQUEST when it is something else.
  */
-enum err results_publish(const struct config *config,
-    const struct uuid *object_id, int fd, int64_t *ret_size_bytes,
-    uint8_t ret_sha256[32]);
+enum err
+results_publish(const struct config *config, const struct uuid *object_id,
+    int fd, int64_t *ret_size_bytes, uint8_t ret_sha256[32]);
 
 /* Takes a file away again that nobody wants any more. */
-enum err results_discard(const struct config *config,
-    const struct uuid *object_id);
+enum err
+results_discard(const struct config *config, const struct uuid *object_id);
 
 /* Removes the files of up to `max` deleted objects, then their rows. */
 enum err results_remove_deleted(const struct config *config, struct db *db,

@@ -101,11 +101,11 @@ matches_path(const struct endpoint *endpoint, struct request *req)
 	const struct str path = str_from(endpoint->path);
 
 	if (!str_ends_with(path, STR("/")))
-		return true;	/* the router compared it exactly */
+		return true; /* the router compared it exactly */
 	if (!str_starts_with(req->path, path))
 		return false;
-	req->tail = (struct str){ req->path.ptr + path.len,
-		req->path.len - path.len };
+	req->tail =
+	    (struct str){ req->path.ptr + path.len, req->path.len - path.len };
 	return true;
 }
 
@@ -137,8 +137,7 @@ parse_json_body(struct request *req)
 	if (req->method == HTTP_GET || req->method == HTTP_HEAD)
 		return OK;
 	if (req->content_type.len > 0 &&
-	    !http_content_type_is(req->content_type,
-		STR("application/json")))
+	    !http_content_type_is(req->content_type, STR("application/json")))
 		return ERR_UNSUPPORTED_MEDIA_TYPE;
 	req->json = json_parse(req->arena, req->body);
 	return json_is_object(req->json) ? OK : ERR_INVALID_JSON;
@@ -183,8 +182,8 @@ static void
 log_request(const struct app *app, const struct request *req,
     const struct response *res, int64_t began_us, int64_t statements)
 {
-	struct log log = log_begin(res->status >= 500 ? LOG_ERROR : LOG_INFO,
-	    "request");
+	struct log log =
+	    log_begin(res->status >= 500 ? LOG_ERROR : LOG_INFO, "request");
 	const int64_t took_us = clock_monotonic_us() - began_us;
 	const int64_t run =
 	    app->db == NULL ? 0 : db_statements_run(app->db) - statements;
@@ -200,6 +199,27 @@ log_request(const struct app *app, const struct request *req,
 	log_end(&log);
 }
 
+struct exchange {
+	struct app *app;
+	struct fcgi *fcgi;
+	struct request *req;
+	struct response *res;
+};
+
+static enum err
+decide(struct db *db, void *arg)
+{
+	const struct exchange *x = arg;
+	bool answered;
+	enum err err;
+
+	(void)db;
+	err = check_request(x->app, x->fcgi, x->req, x->res, &answered);
+	if (err == OK && !answered)
+		err = x->app->endpoint->handle(x->app, x->req, x->res);
+	return err;
+}
+
 static void
 serve_one(struct app *app, struct fcgi *fcgi, struct request *req,
     struct response *res, struct buf *head)
@@ -207,14 +227,14 @@ serve_one(struct app *app, struct fcgi *fcgi, struct request *req,
 	const int64_t began_us = clock_monotonic_us();
 	const int64_t statements =
 	    app->db == NULL ? 0 : db_statements_run(app->db);
-	bool answered;
+	struct exchange x = { app, fcgi, req, res };
 	enum err err;
 
 	read_head(fcgi, req);
 	res->json = json_writer(&res->body);
-	err = check_request(app, fcgi, req, res, &answered);
-	if (err == OK && !answered)
-		err = app->endpoint->handle(app, req, res);
+	/* A reader sees one moment, and takes its lock once. */
+	err = app->endpoint->is_read_only ? db_snapshot(app->db, decide, &x) :
+					    decide(app->db, &x);
 	if (err != OK)
 		answer_error(res, app->endpoint, req, err);
 	else if (res->body.failed)
@@ -281,8 +301,7 @@ app_nudge(struct app *app)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	const int n = snprintf(address.sun_path, sizeof(address.sun_path),
-	    "%s/run/worker.sock",
-	    config_text(&app->config, CONFIG_STATE_DIR));
+	    "%s/run/worker.sock", config_text(&app->config, CONFIG_STATE_DIR));
 
 	if (n < 0 || n >= (int)sizeof(address.sun_path))
 		return;
@@ -300,9 +319,9 @@ has_credentials(const struct app *app, struct buf *problem)
 	if (config_is_sandbox(&app->config))
 		return true;
 	for (; key != NULL && *key >= 0; key++) {
-		if (!config_is_set(&app->config, (enum config_key)*key)) {
+		if (!config_is_set(&app->config, (enum config_key) * key)) {
 			buf_appendf(problem, "%s is missing",
-			    config_name((enum config_key)*key));
+			    config_name((enum config_key) * key));
 			return false;
 		}
 	}
@@ -322,15 +341,15 @@ start(struct app *app, struct buf *problem)
 	    !has_credentials(app, problem))
 		return false;
 	state_dir = config_text(&app->config, CONFIG_STATE_DIR);
-	if (!keys_load(state_dir,
-		config_text(&app->config, CONFIG_ANON_KEY), &app->keys,
-		problem))
+	if (!keys_load(state_dir, config_text(&app->config, CONFIG_ANON_KEY),
+		&app->keys, problem))
 		return false;
 	if (db_open(state_dir,
 		app->endpoint->is_read_only ? DB_READ_ONLY : DB_READ_WRITE,
 		false, &app->db) != OK) {
-		buf_appendf(problem, "the database cannot be opened "
-				     "(run `rendio migrate`)");
+		buf_appendf(problem,
+		    "the database cannot be opened "
+		    "(run `rendio migrate`)");
 		return false;
 	}
 	if (!connect_nudge(app)) {

@@ -10,7 +10,7 @@
 #define REFRESH_MAC_BYTES 16
 #define REFRESH_SUM_BYTES 4
 #define REFRESH_VARINT_BYTES_MAX 9
-#define REFRESH_BYTES_MAX                                              \
+#define REFRESH_BYTES_MAX \
 	(1 + UUID_BYTES + REFRESH_VARINT_BYTES_MAX + REFRESH_MAC_BYTES + \
 	    REFRESH_SUM_BYTES)
 
@@ -118,7 +118,8 @@ write_varint(int64_t value, uint8_t *bytes)
 	uint64_t rest = (uint64_t)value;
 
 	do {
-		bytes[n++] = (uint8_t)((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
+		bytes[n++] =
+		    (uint8_t)((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
 		rest >>= 7;
 	} while (rest > 0);
 	return n;
@@ -175,7 +176,8 @@ tokens_write_refresh(const struct keys *keys, const struct session *session,
 {
 	uint8_t token[REFRESH_BYTES_MAX];
 	uint8_t sum[crypto_hash_sha256_BYTES];
-	size_t n = refresh_prefix(&session->id, session->refresh_counter, token);
+	size_t n =
+	    refresh_prefix(&session->id, session->refresh_counter, token);
 
 	refresh_mac(keys, session, session->refresh_counter, token + n);
 	n += REFRESH_MAC_BYTES;

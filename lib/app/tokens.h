@@ -28,9 +28,9 @@ struct access_claims {
 
 enum token_verdict { TOKEN_OK, TOKEN_EXPIRED, TOKEN_BAD };
 
-enum token_verdict tokens_read_access(const struct app *app,
-    struct arena *arena, struct str token, int64_t now_ms,
-    struct access_claims *ret_claims);
+enum token_verdict
+tokens_read_access(const struct app *app, struct arena *arena, struct str token,
+    int64_t now_ms, struct access_claims *ret_claims);
 
 /* Appends an access token that lives ttl_s seconds. */
 void tokens_write_access(const struct keys *keys, const char *public_url,

@@ -67,19 +67,19 @@ enum {
 	VIEW_CREATED_AT = 1 << 12,
 };
 
-#define VIEW_MODEL                                                     \
-	(VIEW_ID | VIEW_NAME | VIEW_CATEGORY | VIEW_DESCRIPTION |      \
-	    VIEW_THUMBNAIL_URL | VIEW_IS_FEATURED | VIEW_COST |        \
+#define VIEW_MODEL \
+	(VIEW_ID | VIEW_NAME | VIEW_CATEGORY | VIEW_DESCRIPTION | \
+	    VIEW_THUMBNAIL_URL | VIEW_IS_FEATURED | VIEW_COST | \
 	    VIEW_REQUIRED_FIELDS)
-#define VIEW_THEME                                                         \
-	(VIEW_ID | VIEW_NAME | VIEW_DESCRIPTION | VIEW_THUMBNAIL_URL |     \
-	    VIEW_PROMPT | VIEW_IS_FEATURED | VIEW_IS_AVAILABLE |           \
+#define VIEW_THEME \
+	(VIEW_ID | VIEW_NAME | VIEW_DESCRIPTION | VIEW_THUMBNAIL_URL | \
+	    VIEW_PROMPT | VIEW_IS_FEATURED | VIEW_IS_AVAILABLE | \
 	    VIEW_DEFAULT_SETTINGS | VIEW_CREATED_AT)
 
 /* Each writes one whole object, an element of an array. */
-void view_model(struct json_writer *w, const struct model *model,
-    unsigned members);
-void view_theme(struct json_writer *w, const struct theme *theme,
-    unsigned members);
+void
+view_model(struct json_writer *w, const struct model *model, unsigned members);
+void
+view_theme(struct json_writer *w, const struct theme *theme, unsigned members);
 
 #endif

@@ -127,7 +127,7 @@ static void
 report_unknown(const char *name, struct buf *problem)
 {
 	const char *nearest = NULL;
-	size_t nearest_distance = 6;	/* further away is another word */
+	size_t nearest_distance = 6; /* further away is another word */
 
 	for (int i = 0; i < CONFIG_MAX; i++) {
 		const size_t distance = edit_distance(name, rows[i].name);
@@ -298,8 +298,9 @@ config_parse(struct config *config, struct str file, char *const *environment,
 	}
 	if (config_number(config, CONFIG_DEVICECHECK_GRANT_BIT) ==
 	    config_number(config, CONFIG_DEVICECHECK_BAN_BIT)) {
-		buf_appendf(problem, "RENDIO_DEVICECHECK_GRANT_BIT and "
-				     "RENDIO_DEVICECHECK_BAN_BIT must differ");
+		buf_appendf(problem,
+		    "RENDIO_DEVICECHECK_GRANT_BIT and "
+		    "RENDIO_DEVICECHECK_BAN_BIT must differ");
 		return false;
 	}
 	if (!config_is_set(config, CONFIG_PUBLIC_URL)) {

@@ -9,10 +9,12 @@ struct err_row {
 	const char *text[LANG_MAX];
 };
 
-#define ERR_TABLE_ROW(symbol, http_status, code_text, en, tr, es)              \
-	[symbol] = { .status = (http_status),                                  \
-		.code = (code_text),                                           \
-		.text = { [LANG_EN] = (en), [LANG_TR] = (tr), [LANG_ES] = (es) } },
+#define ERR_TABLE_ROW(symbol, http_status, code_text, en, tr, es) \
+	[symbol] = { .status = (http_status), \
+		.code = (code_text), \
+		.text = { [LANG_EN] = (en), \
+		    [LANG_TR] = (tr), \
+		    [LANG_ES] = (es) } },
 static const struct err_row err_rows[ERR_MAX] = { ERR_LIST(ERR_TABLE_ROW) };
 #undef ERR_TABLE_ROW
 

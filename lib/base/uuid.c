@@ -75,9 +75,9 @@ uuid_format(const struct uuid *uuid, char text[UUID_TEXT_BYTES])
 			text[i] = '-';
 			continue;
 		}
-		text[i] = digits[nibble % 2 == 0 ?
-			uuid->bytes[nibble / 2] >> 4 :
-			uuid->bytes[nibble / 2] & 0x0f];
+		text[i] =
+		    digits[nibble % 2 == 0 ? uuid->bytes[nibble / 2] >> 4 :
+					     uuid->bytes[nibble / 2] & 0x0f];
 		nibble++;
 	}
 	text[UUID_TEXT_BYTES - 1] = '\0';

@@ -21,8 +21,8 @@ struct account {
 	enum account_status status;
 	bool is_guest;
 	bool is_premium;
-	char email[ACCOUNT_TEXT_BYTES];		/* "" = none */
-	char apple_sub[ACCOUNT_TEXT_BYTES];	/* "" = not linked */
+	char email[ACCOUNT_TEXT_BYTES]; /* "" = none */
+	char apple_sub[ACCOUNT_TEXT_BYTES]; /* "" = not linked */
 	char language[3];
 	char theme_preference[8];
 	char grant_state[16];

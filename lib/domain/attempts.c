@@ -86,7 +86,8 @@ accepted(struct db *db, void *arg)
 	static const char sql[] =
 	    "UPDATE attempts SET state = 'accepted', request_id = ?2,"
 	    " status_url = ?3, result_url = ?4, cancel_url = ?5,"
-	    " calls_count = 0 WHERE id = ?1 AND state IN ('sending', 'unknown')";
+	    " calls_count = 0 WHERE id = ?1 AND state IN ('sending', "
+	    "'unknown')";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	const struct news *n = arg;
 	struct uuid job_id;
@@ -131,8 +132,8 @@ unsent(struct db *db, void *arg)
 	    "UPDATE jobs SET state = 'queued', due_at_ms = ?2,"
 	    " deadline_at_ms = created_at_ms + ?3"
 	    " WHERE id = ?1 AND state = 'submitting' RETURNING is_hidden";
-	CLEANUP(db_release) struct db_stmt *attempt =
-	    db_prepare(db, attempt_sql);
+	CLEANUP(db_release)
+	struct db_stmt *attempt = db_prepare(db, attempt_sql);
 	CLEANUP(db_release) struct db_stmt *job = db_prepare(db, job_sql);
 	const struct news *n = arg;
 	struct uuid job_id;
@@ -151,8 +152,7 @@ unsent(struct db *db, void *arg)
 	if (err != OK || !found || !db_column_bool(job, 0))
 		return err;
 	/* Its user deleted it meanwhile: nobody wants it sent any more. */
-	err = leases_end_attempt(db, n->id, "cancelled", "canceled",
-	    n->now_ms);
+	err = leases_end_attempt(db, n->id, "cancelled", "canceled", n->now_ms);
 	if (err != OK)
 		return err;
 	return jobs_give_up(db, &job_id, JOB_CANCELLED, "canceled", n->now_ms);
@@ -304,11 +304,11 @@ succeeded(struct db *db, void *arg)
 		err = media_announce_video(db, n->id, &user_id, &job_id,
 		    n->now_ms);
 	if (err == OK)
-		err = set_deadline(db, &job_id,
-		    n->now_ms + ATTEMPT_STORE_MAX_MS);
+		err =
+		    set_deadline(db, &job_id, n->now_ms + ATTEMPT_STORE_MAX_MS);
 	if (err == OK)
-		err = set_job(db, &job_id, JOB_STORING, -1, n->now_ms,
-		    n->now_ms);
+		err =
+		    set_job(db, &job_id, JOB_STORING, -1, n->now_ms, n->now_ms);
 	return err;
 }
 
@@ -387,8 +387,8 @@ stored(struct db *db, void *arg)
 	if (err == OK && is_hidden)
 		err = media_delete_stored_of_job(db, &job_id);
 	if (err == OK)
-		err = events_append(db, EVENT_JOB, &user_id, &job_id,
-		    n->now_ms);
+		err =
+		    events_append(db, EVENT_JOB, &user_id, &job_id, n->now_ms);
 	return err;
 }
 

@@ -27,9 +27,9 @@
 
 enum attempt_action {
 	ATTEMPT_SUBMIT,
-	ATTEMPT_FIND,	/* a submission's fate is unknown */
+	ATTEMPT_FIND, /* a submission's fate is unknown */
 	ATTEMPT_POLL,
-	ATTEMPT_FETCH,	/* the result is ready to be stored */
+	ATTEMPT_FETCH, /* the result is ready to be stored */
 };
 
 #define ATTEMPT_ID_BYTES 128
@@ -60,7 +60,7 @@ struct attempt_work {
 	char aspect_ratio[CATALOG_VALUE_BYTES];
 	bool has_audio;
 	int64_t seed;
-	int64_t calls_count;	/* calls made in the present state */
+	int64_t calls_count; /* calls made in the present state */
 	int64_t sent_at_ms;
 	struct attempt_handle handle;
 	char video_url[ATTEMPT_VIDEO_URL_BYTES];
@@ -69,9 +69,9 @@ struct attempt_work {
 /* What the worker knows of the provider that serves a company's models. */
 struct attempt_policy {
 	const char *company;
-	const char *provider;	/* its name, stored with the attempt */
-	int64_t life_ms;	/* after sending: to start, run and be told */
-	int64_t slots;		/* attempts that may be under way at once */
+	const char *provider; /* its name, stored with the attempt */
+	int64_t life_ms; /* after sending: to start, run and be told */
+	int64_t slots; /* attempts that may be under way at once */
 };
 
 /* A lease lives this long unless it is renewed. */
@@ -105,17 +105,16 @@ enum err attempts_unsent(struct db *db, const struct uuid *id,
     int64_t due_at_ms, int64_t now_ms);
 
 /* Perhaps it was sent: find out, beginning at due_at_ms. */
-enum err attempts_unknown(struct db *db, const struct uuid *id,
-    int64_t due_at_ms);
+enum err
+attempts_unknown(struct db *db, const struct uuid *id, int64_t due_at_ms);
 
 /* It waits or runs at the provider; queue_position -1 = not told. */
 enum err attempts_progress(struct db *db, const struct uuid *id,
-    bool is_running, int64_t queue_position, int64_t due_at_ms,
-    int64_t now_ms);
+    bool is_running, int64_t queue_position, int64_t due_at_ms, int64_t now_ms);
 
 /* Nothing was learnt, ask again at due_at_ms. */
-enum err attempts_later(struct db *db, const struct uuid *id,
-    int64_t due_at_ms);
+enum err
+attempts_later(struct db *db, const struct uuid *id, int64_t due_at_ms);
 
 /* It is made and can be fetched. */
 enum err attempts_succeeded(struct db *db, const struct uuid *id,

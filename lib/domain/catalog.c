@@ -3,15 +3,15 @@
 
 #include <assert.h>
 
-#define MODEL_COLUMNS                                                \
+#define MODEL_COLUMNS \
 	"SELECT id, company, endpoint, name, category, description," \
-	" thumbnail_url, state, is_active, is_featured,"             \
-	" requires_image, has_audio, text_sibling_id,"               \
+	" thumbnail_url, state, is_active, is_featured," \
+	" requires_image, has_audio, text_sibling_id," \
 	" cost_per_generation, duration_format, image_field FROM models"
 
-#define THEME_COLUMNS                                                   \
-	"SELECT id, name, description, thumbnail_url, prompt,"          \
-	" is_featured, is_available, default_duration_s,"               \
+#define THEME_COLUMNS \
+	"SELECT id, name, description, thumbnail_url, prompt," \
+	" is_featured, is_available, default_duration_s," \
 	" default_resolution, default_aspect_ratio, created_at_ms FROM" \
 	" themes"
 
@@ -63,8 +63,8 @@ read_model(struct db *db, struct db_stmt *stmt, struct model *m)
 {
 	*m = (struct model){
 		.id = db_column_uuid(stmt, 0),
-		.is_available = str_equal(db_column_str(stmt, 7),
-		    STR("available")),
+		.is_available =
+		    str_equal(db_column_str(stmt, 7), STR("available")),
 		.is_active = db_column_bool(stmt, 8),
 		.is_featured = db_column_bool(stmt, 9),
 		.requires_image = db_column_bool(stmt, 10),
@@ -158,8 +158,7 @@ read_theme(struct db_stmt *stmt, struct theme *t)
 	copy(stmt, 3, t->thumbnail_url, sizeof(t->thumbnail_url));
 	copy(stmt, 4, t->prompt, sizeof(t->prompt));
 	copy(stmt, 8, t->default_resolution, sizeof(t->default_resolution));
-	copy(stmt, 9, t->default_aspect_ratio,
-	    sizeof(t->default_aspect_ratio));
+	copy(stmt, 9, t->default_aspect_ratio, sizeof(t->default_aspect_ratio));
 }
 
 enum err
@@ -183,8 +182,8 @@ catalog_theme(struct db *db, const struct uuid *id, struct theme *ret_theme)
 enum err
 catalog_themes(struct db *db, catalog_each_theme *each, void *arg)
 {
-	static const char sql[] = THEME_COLUMNS
-	    " ORDER BY is_featured DESC, name LIMIT ?1";
+	static const char sql[] =
+	    THEME_COLUMNS " ORDER BY is_featured DESC, name LIMIT ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	struct theme theme;
 	bool found;
@@ -275,7 +274,8 @@ catalog_settle(struct db *db, const struct model *model,
     const struct theme *theme, const struct settings_wish *wish,
     struct settings *ret_settings)
 {
-	const struct model_setting *duration = &model->setting[SETTING_DURATION];
+	const struct model_setting *duration =
+	    &model->setting[SETTING_DURATION];
 	struct settings s = { .has_audio = model->has_audio };
 	int64_t wish_s = wish->duration_s;
 	enum err err;
@@ -283,14 +283,13 @@ catalog_settle(struct db *db, const struct model *model,
 	if (wish_s == 0 && theme != NULL)
 		wish_s = theme->default_duration_s;
 	if (wish_s == 0 && duration->count > 0)
-		(void)str_to_int64(
-		    str_from(duration->value[duration->standard]), 1, 60,
-		    &wish_s);
+		(void)str_to_int64(str_from(
+				       duration->value[duration->standard]),
+		    1, 60, &wish_s);
 	s.duration_s = round_duration(duration, wish_s);
 	if (s.duration_s == 0 ||
 	    !choose(&model->setting[SETTING_RESOLUTION], wish->resolution,
-		theme == NULL ? "" : theme->default_resolution,
-		s.resolution) ||
+		theme == NULL ? "" : theme->default_resolution, s.resolution) ||
 	    !choose(&model->setting[SETTING_ASPECT_RATIO], wish->aspect_ratio,
 		theme == NULL ? "" : theme->default_aspect_ratio,
 		s.aspect_ratio))
@@ -302,14 +301,19 @@ catalog_settle(struct db *db, const struct model *model,
 }
 
 /* A field an operator may set: each has its own literal statement. */
-enum field_kind { FIELD_TEXT, FIELD_BOOL, FIELD_CREDITS, FIELD_STATE,
-	FIELD_DURATION };
+enum field_kind {
+	FIELD_TEXT,
+	FIELD_BOOL,
+	FIELD_CREDITS,
+	FIELD_STATE,
+	FIELD_DURATION
+};
 
 struct field {
 	const char *name;
 	enum field_kind kind;
 	const char *sql;
-	size_t text_bytes;	/* with its NUL: what a reader has room for */
+	size_t text_bytes; /* with its NUL: what a reader has room for */
 };
 
 static const struct field model_fields[] = {
@@ -328,7 +332,8 @@ static const struct field model_fields[] = {
 	{ "state", FIELD_STATE,
 	    "UPDATE models SET state = ?2,"
 	    " is_active = CASE WHEN ?2 = 'available' THEN is_active ELSE 0 END"
-	    " WHERE id = ?1", 0 },
+	    " WHERE id = ?1",
+	    0 },
 	{ "is_active", FIELD_BOOL,
 	    "UPDATE models SET is_active = ?2 WHERE id = ?1", 0 },
 };
@@ -342,8 +347,7 @@ static const struct field theme_fields[] = {
 	{ "thumbnail_url", FIELD_TEXT,
 	    "UPDATE themes SET thumbnail_url = ?2 WHERE id = ?1",
 	    CATALOG_LONG_TEXT_BYTES },
-	{ "prompt", FIELD_TEXT,
-	    "UPDATE themes SET prompt = ?2 WHERE id = ?1",
+	{ "prompt", FIELD_TEXT, "UPDATE themes SET prompt = ?2 WHERE id = ?1",
 	    CATALOG_LONG_TEXT_BYTES },
 	{ "is_featured", FIELD_BOOL,
 	    "UPDATE themes SET is_featured = ?2 WHERE id = ?1", 0 },
@@ -486,8 +490,8 @@ change_one(struct db *db, void *arg)
 	    "UPDATE models SET is_active = 0 WHERE is_active = 1";
 	const struct change *change = arg;
 	CLEANUP(db_release) struct db_stmt *clear = db_prepare(db, clear_sql);
-	CLEANUP(db_release) struct db_stmt *stmt =
-	    db_prepare(db, change->field->sql);
+	CLEANUP(db_release)
+	struct db_stmt *stmt = db_prepare(db, change->field->sql);
 	int64_t changes;
 	enum err err = OK;
 

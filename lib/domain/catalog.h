@@ -22,11 +22,15 @@
 struct model_setting {
 	char value[CATALOG_VALUES_MAX][CATALOG_VALUE_BYTES];
 	size_t count;
-	size_t standard;	/* the index of the default */
+	size_t standard; /* the index of the default */
 };
 
-enum setting { SETTING_DURATION, SETTING_RESOLUTION, SETTING_ASPECT_RATIO,
-	SETTING_MAX };
+enum setting {
+	SETTING_DURATION,
+	SETTING_RESOLUTION,
+	SETTING_ASPECT_RATIO,
+	SETTING_MAX
+};
 
 struct model {
 	struct uuid id;
@@ -34,8 +38,8 @@ struct model {
 	char endpoint[CATALOG_TEXT_BYTES];
 	char name[CATALOG_TEXT_BYTES];
 	char category[CATALOG_TEXT_BYTES];
-	char description[CATALOG_LONG_TEXT_BYTES];	/* "" = none */
-	char thumbnail_url[CATALOG_LONG_TEXT_BYTES];	/* "" = none */
+	char description[CATALOG_LONG_TEXT_BYTES]; /* "" = none */
+	char thumbnail_url[CATALOG_LONG_TEXT_BYTES]; /* "" = none */
 	bool is_available;
 	bool is_active;
 	bool is_featured;
@@ -53,27 +57,27 @@ struct model {
 struct theme {
 	struct uuid id;
 	char name[CATALOG_TEXT_BYTES];
-	char description[CATALOG_LONG_TEXT_BYTES];	/* "" = none */
-	char thumbnail_url[CATALOG_LONG_TEXT_BYTES];	/* "" = none */
+	char description[CATALOG_LONG_TEXT_BYTES]; /* "" = none */
+	char thumbnail_url[CATALOG_LONG_TEXT_BYTES]; /* "" = none */
 	char prompt[CATALOG_LONG_TEXT_BYTES];
 	bool is_featured;
 	bool is_available;
-	int64_t default_duration_s;			/* 0 = none */
-	char default_resolution[CATALOG_VALUE_BYTES];	/* "" = none */
-	char default_aspect_ratio[CATALOG_VALUE_BYTES];	/* "" = none */
+	int64_t default_duration_s; /* 0 = none */
+	char default_resolution[CATALOG_VALUE_BYTES]; /* "" = none */
+	char default_aspect_ratio[CATALOG_VALUE_BYTES]; /* "" = none */
 	int64_t created_at_ms;
 };
 
 /* Errors: ERR_MODEL_NOT_FOUND (also for one that is not available). */
-enum err catalog_model(struct db *db, const struct uuid *id,
-    struct model *ret_model);
+enum err
+catalog_model(struct db *db, const struct uuid *id, struct model *ret_model);
 
 /* The model to use when none is named. Errors: ERR_MODEL_NOT_FOUND. */
 enum err catalog_active_model(struct db *db, struct model *ret_model);
 
 /* Errors: ERR_THEME_NOT_FOUND (also for one that is not available). */
-enum err catalog_theme(struct db *db, const struct uuid *id,
-    struct theme *ret_theme);
+enum err
+catalog_theme(struct db *db, const struct uuid *id, struct theme *ret_theme);
 
 /* Calls `each` for every model, in the order they are shown. */
 typedef enum err catalog_each_model(void *arg, const struct model *model);
@@ -85,9 +89,9 @@ enum err catalog_themes(struct db *db, catalog_each_theme *each, void *arg);
 
 /* What a user asked for; what is absent comes from the theme or the model. */
 struct settings_wish {
-	int64_t duration_s;			/* 0 = not given */
-	char resolution[CATALOG_VALUE_BYTES];	/* "" = not given */
-	char aspect_ratio[CATALOG_VALUE_BYTES];	/* "" = not given */
+	int64_t duration_s; /* 0 = not given */
+	char resolution[CATALOG_VALUE_BYTES]; /* "" = not given */
+	char aspect_ratio[CATALOG_VALUE_BYTES]; /* "" = not given */
 };
 
 /* What will be made, and what it costs. */

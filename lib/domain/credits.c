@@ -136,9 +136,8 @@ enum err
 credits_grant(struct db *db, const struct uuid *user_id, int64_t amount_credits,
     int64_t now_ms)
 {
-	static const char sql[] =
-	    "SELECT 1 FROM ledger_entries"
-	    " WHERE user_id = ?1 AND kind = 'grant'";
+	static const char sql[] = "SELECT 1 FROM ledger_entries"
+				  " WHERE user_id = ?1 AND kind = 'grant'";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	struct ledger_head head;
 	struct uuid lot_id;
@@ -222,8 +221,7 @@ credits_adjust(struct db *db, const struct uuid *user_id,
 		return err;
 	err = ledger_append(db, user_id, &head,
 	    &(struct ledger_move){ .kind = "adjustment",
-		.amount = amount_credits < 0 ? -amount_credits :
-					       amount_credits,
+		.amount = amount_credits < 0 ? -amount_credits : amount_credits,
 		.change = amount_credits,
 		.lot_id = amount_credits > 0 ? &lot_id : NULL,
 		.reason = reason,
@@ -270,9 +268,8 @@ credits_hold(struct db *db, const struct uuid *user_id,
 static enum err
 held_amount(struct db *db, const struct uuid *job_id, int64_t *ret_amount)
 {
-	static const char sql[] =
-	    "SELECT amount_credits FROM ledger_entries"
-	    " WHERE job_id = ?1 AND kind = 'hold'";
+	static const char sql[] = "SELECT amount_credits FROM ledger_entries"
+				  " WHERE job_id = ?1 AND kind = 'hold'";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;

@@ -106,7 +106,7 @@ enum err credits_history(struct db *db, const struct uuid *user_id,
  * in *ret_ok and a phrase in `problem` when something does not fit.  Needs a
  * snapshot or a transaction.
  */
-enum err credits_verify(struct db *db, const struct uuid *user_id,
-    bool *ret_ok, const char **ret_problem);
+enum err credits_verify(struct db *db, const struct uuid *user_id, bool *ret_ok,
+    const char **ret_problem);
 
 #endif

@@ -13,9 +13,9 @@
  */
 
 enum event_kind {
-	EVENT_JOB,	/* a job of the user is in another state */
-	EVENT_BALANCE,	/* the credits changed without a job */
-	EVENT_SESSION,	/* a session of the user ended */
+	EVENT_JOB, /* a job of the user is in another state */
+	EVENT_BALANCE, /* the credits changed without a job */
+	EVENT_SESSION, /* a session of the user ended */
 };
 
 /*

@@ -223,10 +223,10 @@ jobs_submit(struct db *db, const struct job_order *order, int64_t now_ms,
 	return err;
 }
 
-#define JOB_COLUMNS                                                            \
-	"SELECT id, user_id, state, model_name, error_code, queue_position,"   \
-	" cost_credits, prompt, created_at_ms, completed_at_ms,"               \
-	" EXISTS (SELECT 1 FROM objects o WHERE o.job_id = jobs.id"            \
+#define JOB_COLUMNS \
+	"SELECT id, user_id, state, model_name, error_code, queue_position," \
+	" cost_credits, prompt, created_at_ms, completed_at_ms," \
+	" EXISTS (SELECT 1 FROM objects o WHERE o.job_id = jobs.id" \
 	"  AND o.bucket = 'videos' AND o.state = 'stored') FROM jobs"
 
 static void
@@ -236,15 +236,13 @@ read_job(struct db_stmt *stmt, struct job *job)
 		.id = db_column_uuid(stmt, 0),
 		.user_id = db_column_uuid(stmt, 1),
 		.state = job_state_parse(db_column_str(stmt, 2)),
-		.queue_position = db_column_is_null(stmt, 5) ?
-		    -1 :
-		    db_column_int64(stmt, 5),
+		.queue_position =
+		    db_column_is_null(stmt, 5) ? -1 : db_column_int64(stmt, 5),
 		.cost_credits = db_column_int64(stmt, 6),
 		.prompt = db_column_str(stmt, 7),
 		.created_at_ms = db_column_int64(stmt, 8),
-		.completed_at_ms = db_column_is_null(stmt, 9) ?
-		    -1 :
-		    db_column_int64(stmt, 9),
+		.completed_at_ms =
+		    db_column_is_null(stmt, 9) ? -1 : db_column_int64(stmt, 9),
 		.has_video = db_column_bool(stmt, 10),
 	};
 	(void)str_copy(db_column_str(stmt, 3), job->model_name,
@@ -282,9 +280,9 @@ enum err
 jobs_list(struct db *db, const struct uuid *user_id, const struct uuid *before,
     int64_t offset, int64_t limit, jobs_each *each, void *arg)
 {
-	static const char sql[] = JOB_COLUMNS
-	    " WHERE user_id = ?1 AND is_hidden = 0 AND id < ?2"
-	    " ORDER BY id DESC LIMIT ?3 OFFSET ?4";
+	static const char sql[] =
+	    JOB_COLUMNS " WHERE user_id = ?1 AND is_hidden = 0 AND id < ?2"
+			" ORDER BY id DESC LIMIT ?3 OFFSET ?4";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	struct uuid last;
 	struct job job;
@@ -447,8 +445,8 @@ jobs_erase(struct db *db, const struct uuid *user_id, int64_t now_ms)
 	enum err err;
 
 	assert(db_in_transaction(db));
-	while ((err = find_unsent(db, user_id, &job_id, &found)) == OK &&
-	    found) {
+	while (
+	    (err = find_unsent(db, user_id, &job_id, &found)) == OK && found) {
 		err = cancel_unsent(db, &job_id, now_ms, &cancelled);
 		if (err != OK)
 			return err;

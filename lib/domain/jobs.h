@@ -52,12 +52,12 @@ bool job_is_over(enum job_state state);
 
 struct job_order {
 	struct uuid user_id;
-	struct str key;			/* the Idempotency-Key */
+	struct str key; /* the Idempotency-Key */
 	const struct model *model;
-	const struct theme *theme;	/* NULL = none */
+	const struct theme *theme; /* NULL = none */
 	struct settings settings;
 	struct str prompt;
-	const struct uuid *image_object_id;	/* NULL = none */
+	const struct uuid *image_object_id; /* NULL = none */
 	/*
 	 * SHA-256 of the request as it was understood, so that a replay is
 	 * told from another request under the same key.
@@ -96,14 +96,14 @@ struct job {
 	struct uuid user_id;
 	enum job_state state;
 	char model_name[CATALOG_TEXT_BYTES];
-	char error_code[32];		/* "" = none */
-	int64_t queue_position;		/* -1 = not known */
+	char error_code[32]; /* "" = none */
+	int64_t queue_position; /* -1 = not known */
 	int64_t cost_credits;
 	int64_t refunded_credits;
 	bool has_video;
 	int64_t created_at_ms;
-	int64_t completed_at_ms;	/* -1 while it is open */
-	struct str prompt;		/* in the row: lives for the call */
+	int64_t completed_at_ms; /* -1 while it is open */
+	struct str prompt; /* in the row: lives for the call */
 };
 
 /* A job of this user that was not deleted. Errors: ERR_JOB_NOT_FOUND. */
@@ -117,9 +117,9 @@ enum err jobs_get(struct db *db, const struct uuid *user_id,
  * Calls `each` for the user's jobs, newest first: those older than `before`
  * (NULL = all), `offset` of them skipped, at most `limit`.
  */
-enum err jobs_list(struct db *db, const struct uuid *user_id,
-    const struct uuid *before, int64_t offset, int64_t limit, jobs_each *each,
-    void *arg);
+enum err
+jobs_list(struct db *db, const struct uuid *user_id, const struct uuid *before,
+    int64_t offset, int64_t limit, jobs_each *each, void *arg);
 
 /*
  * Deletes a job from the user's sight, its files with it.  A job that was not

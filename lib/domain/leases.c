@@ -110,8 +110,8 @@ end_late(struct db *db, const struct uuid *id, const struct uuid *job_id,
 	    row->job_state != JOB_QUEUED && row->job_state != JOB_STORING;
 	enum err err;
 
-	err = leases_end_attempt(
-	    db, id, was_sent ? "lost" : "failed", "timeout", now_ms);
+	err = leases_end_attempt(db, id, was_sent ? "lost" : "failed",
+	    "timeout", now_ms);
 	if (err != OK)
 		return err;
 	return jobs_give_up(db, job_id, was_sent ? JOB_LOST : JOB_FAILED,
@@ -174,8 +174,8 @@ lease_open(struct db *db, struct lease *l)
 		if (rows[i].is_sending)
 			err = leases_mark_unknown(db, &w->id);
 		if (err == OK)
-			err = leases_set_due(
-			    db, &w->job_id, l->now_ms + ATTEMPT_LEASE_MS);
+			err = leases_set_due(db, &w->job_id,
+			    l->now_ms + ATTEMPT_LEASE_MS);
 		i++;
 	}
 	free(rows);
@@ -228,8 +228,8 @@ mark_sending(struct db *db, const struct attempt_work *w,
 }
 
 static enum err
-lease_queued(
-    struct db *db, struct lease *l, const struct attempt_policy *policy)
+lease_queued(struct db *db, struct lease *l,
+    const struct attempt_policy *policy)
 {
 	static const char sql[] = WORK_COLUMNS
 	    " WHERE j.company = ?1 AND j.due_at_ms <= ?2"
@@ -276,7 +276,9 @@ end_queued_late(struct db *db, struct lease *l)
 	    " ORDER BY j.deadline_at_ms LIMIT ?2";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	static const struct row row = { .job_state = JOB_QUEUED };
-	struct { struct uuid job_id, id; } late[LATE_AT_ONCE_MAX];
+	struct {
+		struct uuid job_id, id;
+	} late[LATE_AT_ONCE_MAX];
 	size_t count = 0;
 	bool found;
 	enum err err;
@@ -289,8 +291,8 @@ end_queued_late(struct db *db, struct lease *l)
 		count++;
 	}
 	for (size_t i = 0; err == OK && i < count; i++)
-		err = end_late(db, &late[i].id, &late[i].job_id, &row,
-		    l->now_ms);
+		err =
+		    end_late(db, &late[i].id, &late[i].job_id, &row, l->now_ms);
 	l->ended += count;
 	return err;
 }
@@ -336,9 +338,8 @@ is_queued_due(struct db *db, const struct attempt_policy *policy,
 static enum err
 is_queued_late(struct db *db, int64_t now_ms, bool *ret_late)
 {
-	static const char sql[] =
-	    "SELECT 1 FROM jobs WHERE state = 'queued'"
-	    " AND deadline_at_ms < ?1 LIMIT 1";
+	static const char sql[] = "SELECT 1 FROM jobs WHERE state = 'queued'"
+				  " AND deadline_at_ms < ?1 LIMIT 1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
 	db_bind_int64(stmt, 1, now_ms);
@@ -408,8 +409,8 @@ renew(struct db *db, void *arg)
 }
 
 enum err
-attempts_renew(
-    struct db *db, const struct uuid *job_ids, size_t count, int64_t now_ms)
+attempts_renew(struct db *db, const struct uuid *job_ids, size_t count,
+    int64_t now_ms)
 {
 	struct renewal r = { job_ids, count, now_ms + ATTEMPT_LEASE_MS };
 

@@ -11,8 +11,8 @@
  */
 
 /* Makes an open job due at this time; one that has ended is left alone. */
-enum err leases_set_due(struct db *db, const struct uuid *job_id,
-    int64_t due_at_ms);
+enum err
+leases_set_due(struct db *db, const struct uuid *job_id, int64_t due_at_ms);
 
 /* sending -> unknown; in any other state nothing happens. */
 enum err leases_mark_unknown(struct db *db, const struct uuid *id);

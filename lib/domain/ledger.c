@@ -9,8 +9,8 @@ _Static_assert(LEDGER_HASH_BYTES == crypto_hash_sha256_BYTES,
     "the chain is made of SHA-256");
 
 enum err
-ledger_read_head(
-    struct db *db, const struct uuid *user_id, struct ledger_head *head)
+ledger_read_head(struct db *db, const struct uuid *user_id,
+    struct ledger_head *head)
 {
 	static const char sql[] =
 	    "SELECT credits_remaining, ledger_number, ledger_hash"
@@ -147,8 +147,8 @@ ledger_append(struct db *db, const struct uuid *user_id,
 }
 
 static const char *
-check_entry(
-    struct db_stmt *stmt, const struct uuid *user_id, struct ledger_head *walk)
+check_entry(struct db_stmt *stmt, const struct uuid *user_id,
+    struct ledger_head *walk)
 {
 	const struct uuid job_id = db_column_uuid(stmt, 5);
 	const struct uuid lot_id = db_column_uuid(stmt, 6);

@@ -19,17 +19,17 @@ struct ledger_head {
 	int64_t balance;
 	int64_t number;
 	uint8_t hash[LEDGER_HASH_BYTES];
-	size_t hash_len;	/* 0 before the first entry */
+	size_t hash_len; /* 0 before the first entry */
 };
 
 /* What an entry says; job_id and lot_id may be NULL. */
 struct ledger_move {
 	const char *kind;
 	int64_t amount;
-	int64_t change;		/* of the balance */
+	int64_t change; /* of the balance */
 	const struct uuid *job_id;
 	const struct uuid *lot_id;
-	const char *reason;	/* up to CREDITS_REASON_BYTES_MAX */
+	const char *reason; /* up to CREDITS_REASON_BYTES_MAX */
 	int64_t now_ms;
 };
 

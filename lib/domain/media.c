@@ -114,9 +114,8 @@ media_delete_of_job(struct db *db, const struct uuid *job_id)
 enum err
 media_delete_stored_of_job(struct db *db, const struct uuid *job_id)
 {
-	static const char sql[] =
-	    "UPDATE objects SET state = 'deleting'"
-	    " WHERE job_id = ?1 AND state = 'stored'";
+	static const char sql[] = "UPDATE objects SET state = 'deleting'"
+				  " WHERE job_id = ?1 AND state = 'stored'";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
 	assert(db_in_transaction(db));

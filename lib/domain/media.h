@@ -18,7 +18,7 @@ struct media {
 	struct uuid id;
 	struct uuid user_id;
 	char bucket[16];
-	char name[MEDIA_NAME_BYTES];	/* "<user>/<job>.mp4" */
+	char name[MEDIA_NAME_BYTES]; /* "<user>/<job>.mp4" */
 	char content_type[64];
 	int64_t size_bytes;
 };
@@ -28,8 +28,8 @@ enum err media_find(struct db *db, struct str bucket, struct str name,
     struct media *ret_media);
 
 /* Does this object have its file? */
-enum err media_is_stored(struct db *db, const struct uuid *object_id,
-    bool *ret_stored);
+enum err
+media_is_stored(struct db *db, const struct uuid *object_id, bool *ret_stored);
 
 /*
  * Announces the video of a job before its bytes are fetched; repeating it

@@ -110,9 +110,9 @@ read_session(struct db_stmt *stmt, struct session *session)
 	memcpy(session->refresh_salt, salt.ptr, SESSION_SALT_BYTES);
 }
 
-#define SESSION_COLUMNS                                          \
-	"SELECT s.id, s.user_id, s.refresh_salt,"                \
-	" s.refresh_counter, s.method, s.created_at_ms,"         \
+#define SESSION_COLUMNS \
+	"SELECT s.id, s.user_id, s.refresh_salt," \
+	" s.refresh_counter, s.method, s.created_at_ms," \
 	" s.refreshed_at_ms, u.is_guest, u.status FROM sessions" \
 	" s JOIN users u ON u.id = s.user_id WHERE s.id = ?1"
 

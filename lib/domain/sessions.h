@@ -31,7 +31,7 @@ struct session {
 	int64_t refresh_counter;
 	int64_t created_at_ms;
 	bool is_oauth;
-	bool is_guest;	/* of its user */
+	bool is_guest; /* of its user */
 };
 
 /* How the user came in; the word for it in a token's amr claim. */
@@ -44,9 +44,9 @@ enum err sessions_create(struct db *db, const struct uuid *user_id,
 /* What every request with a token asks. */
 enum session_verdict {
 	SESSION_ALIVE,
-	SESSION_GONE,		/* logged out, ended, never was */
+	SESSION_GONE, /* logged out, ended, never was */
 	SESSION_BANNED,
-	SESSION_NO_USER,	/* the account was deleted */
+	SESSION_NO_USER, /* the account was deleted */
 };
 
 enum err sessions_check(struct db *db, const struct uuid *session_id,
@@ -58,10 +58,10 @@ enum err sessions_get(struct db *db, const struct uuid *session_id,
     struct session *ret_session);
 
 enum refresh_verdict {
-	REFRESH_OK,		/* *session is current: issue its token */
-	REFRESH_GONE,		/* no such session */
-	REFRESH_REUSED,		/* an old token: the session was ended */
-	REFRESH_MALFORMED,	/* a counter that was never given out */
+	REFRESH_OK, /* *session is current: issue its token */
+	REFRESH_GONE, /* no such session */
+	REFRESH_REUSED, /* an old token: the session was ended */
+	REFRESH_MALFORMED, /* a counter that was never given out */
 	REFRESH_EXPIRED,
 	REFRESH_BANNED,
 };
@@ -90,8 +90,8 @@ enum err sessions_list(struct db *db, const struct uuid *user_id,
     size_t *ret_count);
 
 /* Ends all sessions of a user. The caller holds a write transaction. */
-enum err sessions_end_all(struct db *db, const struct uuid *user_id,
-    int64_t now_ms);
+enum err
+sessions_end_all(struct db *db, const struct uuid *user_id, int64_t now_ms);
 
 /* Deletes up to `limit` sessions that have been idle for too long. */
 enum err sessions_purge(struct db *db, int64_t now_ms, int64_t limit);

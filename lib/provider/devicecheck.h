@@ -17,7 +17,7 @@ enum devicecheck_verdict {
 	DEVICECHECK_OK,
 	DEVICECHECK_BAD_TOKEN, /* the client's fault, final */
 	DEVICECHECK_UNAVAILABLE, /* Apple's or ours; the cause is logged */
-	DEVICECHECK_UNCERTAIN,	/* of an update: it may have taken effect */
+	DEVICECHECK_UNCERTAIN, /* of an update: it may have taken effect */
 };
 
 struct devicecheck_bits {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "store/db.h"
+#include "store/db_private.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -9,21 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Distinct statements of one program; a power of two, at most half full. */
-#define DB_CACHE_SLOTS 256
-
-/*
- * How long a writer waits for the others before it gives up.  Below the
- * router's read time-out, so that the client gets our 503 and not its 504.
- */
-#define DB_WAIT_MAX_US INT64_C(5000000)
-
-/*
- * How long a checkpoint waits for readers, who are short: while it waits it
- * keeps writers out, so behind a long reader it must give up soon.
- */
-#define DB_CHECKPOINT_WAIT_MAX_US INT64_C(100000)
-
 /*
  * SQLite's own busy handler sleeps up to 100 ms and starves whoever lost a
  * few times.  Short jittered naps let every writer in: of two waiting for the
@@ -32,41 +17,8 @@
 #define DB_NAP_MIN_US 100
 #define DB_NAP_SPREAD_US 900
 
-#define DB_PATH_BYTES_MAX 4096
-
-struct db_stmt {
-	struct db *db;
-	const char *sql;
-	sqlite3_stmt *handle;
-	enum err err;
-	bool is_busy;
-	bool is_stepped;
-};
-
-struct db {
-	sqlite3 *handle;
-	pid_t owner;		/* a connection must not cross a fork */
-	bool is_writing;
-	int64_t statements_run;
-	int64_t wait_began_us;
-	int64_t wait_max_us;
-	uint32_t jitter;
-	char log_path[DB_PATH_BYTES_MAX];
-	struct db_stmt cache[DB_CACHE_SLOTS];
-};
-
-const char *
-db_engine(void)
-{
-	static char name[32];
-
-	/* The one that runs, which the header need not be of. */
-	(void)snprintf(name, sizeof(name), "SQLite %s", sqlite3_libversion());
-	return name;
-}
-
-static enum err
-fail(struct db *db, const char *what, int rc, const char *sql)
+enum err
+db_fail(struct db *db, const char *what, int rc, const char *sql)
 {
 	const int primary = rc & 0xff;
 	struct log log = log_begin(LOG_ERROR, "database");
@@ -170,9 +122,13 @@ configure(struct db *db, enum db_access access, bool create)
 	 * FULL: an answered credit survives a power cut.  No automatic
 	 * checkpoints: the worker is the only checkpointer.
 	 */
-	if (create)
-		rc = sqlite3_exec(db->handle, "PRAGMA journal_mode = WAL",
-		    NULL, NULL, NULL);
+	/* The engine does not wait here, though several may begin at once. */
+	for (int times = 0; create; times++) {
+		rc = sqlite3_exec(db->handle, "PRAGMA journal_mode = WAL", NULL,
+		    NULL, NULL);
+		if ((rc & 0xff) != SQLITE_BUSY || !wait_for_others(db, times))
+			break;
+	}
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db->handle,
 		    "PRAGMA synchronous = FULL;"
@@ -215,7 +171,7 @@ db_open(const char *state_dir, enum db_access access, bool create,
 	if (rc == SQLITE_OK)
 		rc = configure(db, access, create);
 	if (rc != SQLITE_OK) {
-		err = fail(db, "open", rc, NULL);
+		err = db_fail(db, "open", rc, NULL);
 		db_close(db);
 		return err;
 	}
@@ -269,7 +225,7 @@ db_prepare(struct db *db, const char *sql)
 		rc = sqlite3_prepare_v3(db->handle, sql, -1,
 		    SQLITE_PREPARE_PERSISTENT, &stmt->handle, NULL);
 		if (rc != SQLITE_OK)
-			stmt->err = fail(db, "prepare", rc, sql);
+			stmt->err = db_fail(db, "prepare", rc, sql);
 	}
 	stmt->is_busy = true;
 	return stmt;
@@ -296,7 +252,7 @@ static void
 bound(struct db_stmt *stmt, int rc)
 {
 	if (rc != SQLITE_OK && stmt->err == OK)
-		stmt->err = fail(stmt->db, "bind", rc, stmt->sql);
+		stmt->err = db_fail(stmt->db, "bind", rc, stmt->sql);
 }
 
 void
@@ -373,7 +329,7 @@ db_step(struct db_stmt *stmt, bool *ret_row)
 	}
 	rc = sqlite3_step(stmt->handle);
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
-		stmt->err = fail(stmt->db, "step", rc, stmt->sql);
+		stmt->err = db_fail(stmt->db, "step", rc, stmt->sql);
 		return stmt->err;
 	}
 	*ret_row = rc == SQLITE_ROW;
@@ -460,7 +416,7 @@ control(struct db *db, const char *sql)
 	if (stmt->err != OK)
 		return stmt->err;
 	rc = sqlite3_step(stmt->handle);
-	return rc == SQLITE_DONE ? OK : fail(db, "transaction", rc, sql);
+	return rc == SQLITE_DONE ? OK : db_fail(db, "transaction", rc, sql);
 }
 
 static void
@@ -476,6 +432,7 @@ db_transaction(struct db *db, db_work *work, void *arg)
 {
 	enum err err;
 
+	assert(db->owner == getpid());
 	assert(sqlite3_get_autocommit(db->handle));
 	err = control(db, "BEGIN IMMEDIATE");
 	if (err != OK)
@@ -517,104 +474,4 @@ int64_t
 db_statements_run(const struct db *db)
 {
 	return db->statements_run;
-}
-
-enum err
-db_script(struct db *db, const char *sql)
-{
-	const int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
-
-	return rc == SQLITE_OK ? OK : fail(db, "script", rc, NULL);
-}
-
-enum err
-db_version(struct db *db, int64_t *ret_version)
-{
-	CLEANUP(db_release) struct db_stmt *stmt =
-	    db_prepare(db, "PRAGMA user_version");
-	bool row;
-	enum err err;
-
-	err = db_step(stmt, &row);
-	if (err == OK)
-		*ret_version = db_column_int64(stmt, 0);
-	return err;
-}
-
-enum err
-db_set_version(struct db *db, int64_t version)
-{
-	char sql[64];
-
-	/* A pragma takes no parameters; the number is our own. */
-	(void)snprintf(sql, sizeof(sql), "PRAGMA user_version = %lld",
-	    (long long)version);
-	return db_script(db, sql);
-}
-
-/* "REND", in the field of the file's header that tells applications apart. */
-#define DB_APPLICATION_ID "1380273732"
-
-enum err
-db_is_marked(struct db *db, bool *ret_is_marked)
-{
-	CLEANUP(db_release) struct db_stmt *stmt =
-	    db_prepare(db, "PRAGMA application_id");
-	bool row;
-	enum err err;
-
-	err = db_step(stmt, &row);
-	if (err == OK)
-		*ret_is_marked = db_column_int64(stmt, 0) != 0;
-	return err;
-}
-
-enum err
-db_mark(struct db *db)
-{
-	return db_script(db, "PRAGMA application_id = " DB_APPLICATION_ID);
-}
-
-enum err
-db_checkpoint(struct db *db)
-{
-	int rc;
-
-	db->wait_max_us = DB_CHECKPOINT_WAIT_MAX_US;
-	rc = sqlite3_wal_checkpoint_v2(db->handle, NULL,
-	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	db->wait_max_us = DB_WAIT_MAX_US;
-	if (rc == SQLITE_BUSY)
-		return ERR_CONFLICT;
-	return rc == SQLITE_OK ? OK : fail(db, "checkpoint", rc, NULL);
-}
-
-int64_t
-db_log_bytes(const struct db *db)
-{
-	struct stat st;
-
-	/* The file is looked at, never opened: closing it would drop locks. */
-	return stat(db->log_path, &st) == 0 ? (int64_t)st.st_size : 0;
-}
-
-enum err
-db_integrity(struct db *db, bool *ret_ok)
-{
-	CLEANUP(db_release) struct db_stmt *check =
-	    db_prepare(db, "PRAGMA integrity_check(1)");
-	CLEANUP(db_release) struct db_stmt *orphans =
-	    db_prepare(db, "PRAGMA foreign_key_check");
-	bool row;
-	enum err err;
-
-	err = db_step(check, &row);
-	if (err != OK)
-		return err;
-	*ret_ok = row && str_equal(db_column_str(check, 0), STR("ok"));
-	err = db_step(orphans, &row);
-	if (err != OK)
-		return err;
-	*ret_ok = *ret_ok && !row;
-	return OK;
 }

@@ -11,7 +11,7 @@
  * several processes may start at once and one of them does the work.
  */
 struct migration {
-	int number;		/* 1, 2, 3 … without gaps */
+	int number; /* 1, 2, 3 … without gaps */
 	const char *name;
 	const char *sql;
 };

@@ -35,7 +35,8 @@ full_path(const char *state_dir, const char *bucket, const struct uuid *id,
 	char relative[OBJECT_PATH_BYTES];
 
 	objects_relative_path(bucket, id, relative);
-	return snprintf(path, OBJECT_PATH_BYTES, "%s/media/%s", state_dir, relative) < OBJECT_PATH_BYTES;
+	return snprintf(path, OBJECT_PATH_BYTES, "%s/media/%s", state_dir,
+		   relative) < OBJECT_PATH_BYTES;
 }
 
 static bool
@@ -137,8 +138,8 @@ objects_size_bytes(const char *state_dir, const char *bucket,
 	char path[OBJECT_PATH_BYTES];
 	struct stat st;
 
-	if (!full_path(state_dir, bucket, id, path) ||
-	    lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
+	if (!full_path(state_dir, bucket, id, path) || lstat(path, &st) != 0 ||
+	    !S_ISREG(st.st_mode))
 		return -1;
 	return (int64_t)st.st_size;
 }

@@ -11,14 +11,14 @@
 static int
 variant_of(enum base64_alphabet alphabet)
 {
-	return alphabet == BASE64_STANDARD
-	    ? sodium_base64_VARIANT_ORIGINAL
-	    : sodium_base64_VARIANT_URLSAFE_NO_PADDING;
+	return alphabet == BASE64_STANDARD ?
+	    sodium_base64_VARIANT_ORIGINAL :
+	    sodium_base64_VARIANT_URLSAFE_NO_PADDING;
 }
 
 void
-base64_encode(
-    enum base64_alphabet alphabet, const void *bytes, size_t n, struct buf *out)
+base64_encode(enum base64_alphabet alphabet, const void *bytes, size_t n,
+    struct buf *out)
 {
 	const int variant = variant_of(alphabet);
 	const size_t size = sodium_base64_encoded_len(n, variant);

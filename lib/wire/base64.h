@@ -28,7 +28,7 @@ void base64_encode(enum base64_alphabet alphabet, const void *bytes, size_t n,
  * False, with the contents of `bytes` undefined, when the text is not
  * canonical or does not fit.
  */
-bool base64_decode(enum base64_alphabet alphabet, struct str text,
-    void *bytes, size_t size, size_t *ret_n);
+bool base64_decode(enum base64_alphabet alphabet, struct str text, void *bytes,
+    size_t size, size_t *ret_n);
 
 #endif

@@ -107,8 +107,8 @@ http_percent_encode(struct str s, struct buf *out)
 }
 
 static bool
-query_find(
-    const struct http_query *query, struct str name, struct str *ret_value)
+query_find(const struct http_query *query, struct str name,
+    struct str *ret_value)
 {
 	for (size_t i = 0; i < query->count; i++) {
 		if (str_equal(query->field[i].name, name)) {
@@ -120,8 +120,8 @@ query_find(
 }
 
 bool
-http_query_parse(
-    struct arena *arena, struct str text, struct http_query *ret_query)
+http_query_parse(struct arena *arena, struct str text,
+    struct http_query *ret_query)
 {
 	struct http_query query = { .count = 0 };
 
@@ -151,8 +151,8 @@ http_query_parse(
 }
 
 bool
-http_query_get(
-    const struct http_query *query, const char *name, struct str *ret_value)
+http_query_get(const struct http_query *query, const char *name,
+    struct str *ret_value)
 {
 	return query_find(query, str_from(name), ret_value);
 }

@@ -371,8 +371,8 @@ json_to_double(const struct json *value, double *ret_value)
 }
 
 bool
-json_to_int64(
-    const struct json *value, int64_t min, int64_t max, int64_t *ret_value)
+json_to_int64(const struct json *value, int64_t min, int64_t max,
+    int64_t *ret_value)
 {
 	double number;
 
@@ -445,8 +445,8 @@ json_read(const struct json *object, const struct json_field *fields,
 		if (value == NULL || json_is_null(value)) {
 			ok = (field->flags & JSON_REQUIRED) == 0;
 		} else {
-			ok = read_field(
-			    value, field->type, base + field->offset);
+			ok = read_field(value, field->type,
+			    base + field->offset);
 			if (ok && field->offset_present != 0)
 				memcpy(base + field->offset_present, &ok,
 				    sizeof(ok));

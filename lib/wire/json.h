@@ -15,7 +15,7 @@
  * than the limits below.
  */
 
-struct json;	/* a value; belongs to the document it came from */
+struct json; /* a value; belongs to the document it came from */
 
 #define JSON_DEPTH_MAX 32
 /* Values in one document: bounds what 64 KiB of "0,0,0" may cost. */
@@ -80,7 +80,7 @@ struct json_field {
 	const char *name;
 	enum json_type type;
 	size_t offset;
-	size_t offset_present;	/* of a bool; 0 = not wanted */
+	size_t offset_present; /* of a bool; 0 = not wanted */
 	int flags;
 };
 

@@ -38,8 +38,8 @@ void json_text(struct json_writer *w, const char *name, const char *value);
 void json_int64(struct json_writer *w, const char *name, int64_t value);
 void json_bool(struct json_writer *w, const char *name, bool value);
 void json_null(struct json_writer *w, const char *name);
-void json_uuid(struct json_writer *w, const char *name,
-    const struct uuid *value);
+void
+json_uuid(struct json_writer *w, const char *name, const struct uuid *value);
 /* "2026-01-31T12:34:56.789Z"; a negative time is written as null. */
 void json_time(struct json_writer *w, const char *name, int64_t time_ms);
 /* `json` is already valid JSON, for example a member taken from elsewhere. */

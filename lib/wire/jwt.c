@@ -78,18 +78,18 @@ jwt_verify(const struct jwt_keys *keys, struct str token, struct buf *claims)
 	 * Decoding is canonical, so equal bytes mean equal texts.  A third dot
 	 * is not of the alphabet and fails here.
 	 */
-	if (!base64_decode(
-		BASE64_URL, parts[0], header, sizeof(header), &header_bytes) ||
-	    !base64_decode(
-		BASE64_URL, parts[2], mac, sizeof(mac), &mac_bytes) ||
+	if (!base64_decode(BASE64_URL, parts[0], header, sizeof(header),
+		&header_bytes) ||
+	    !base64_decode(BASE64_URL, parts[2], mac, sizeof(mac),
+		&mac_bytes) ||
 	    mac_bytes != sizeof(mac))
 		return false;
 	if (!is_signed(keys, (struct str){ header, header_bytes },
 		(struct str){ token.ptr, parts[0].len + 1 + parts[1].len },
 		mac))
 		return false;
-	if (!base64_decode(
-		BASE64_URL, parts[1], payload, sizeof(payload), &payload_bytes))
+	if (!base64_decode(BASE64_URL, parts[1], payload, sizeof(payload),
+		&payload_bytes))
 		return false;
 
 	buf_append(claims, (struct str){ payload, payload_bytes });

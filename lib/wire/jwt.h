@@ -22,7 +22,7 @@
 #define JWT_BYTES_MAX ((size_t)4096)
 
 struct jwt_key {
-	char kid[JWT_KID_BYTES_MAX + 1];	/* [A-Za-z0-9_-]+ */
+	char kid[JWT_KID_BYTES_MAX + 1]; /* [A-Za-z0-9_-]+ */
 	uint8_t secret[JWT_KEY_BYTES];
 };
 
@@ -40,7 +40,7 @@ void jwt_sign(const struct jwt_keys *keys, struct str claims, struct buf *out);
  * they say, time included, is for the caller to judge.  False when the token
  * is not one of ours.
  */
-bool jwt_verify(const struct jwt_keys *keys, struct str token,
-    struct buf *claims);
+bool
+jwt_verify(const struct jwt_keys *keys, struct str token, struct buf *claims);
 
 #endif

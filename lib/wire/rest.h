@@ -20,18 +20,18 @@
  */
 
 enum rest_type {
-	REST_UUID,	/* struct uuid */
-	REST_TEXT,	/* a terminated array of char; "" is the absent value */
-	REST_BOOL,	/* bool */
-	REST_INT64,	/* int64_t; may be ordered by, not filtered */
-	REST_JSON,	/* may be selected, nothing else */
+	REST_UUID, /* struct uuid */
+	REST_TEXT, /* a terminated array of char; "" is the absent value */
+	REST_BOOL, /* bool */
+	REST_INT64, /* int64_t; may be ordered by, not filtered */
+	REST_JSON, /* may be selected, nothing else */
 };
 
 struct rest_column {
 	const char *name;
 	enum rest_type type;
-	size_t offset;		/* of the value in a row */
-	unsigned member;	/* the one bit that stands for it in a selection */
+	size_t offset; /* of the value in a row */
+	unsigned member; /* the one bit that stands for it in a selection */
 };
 
 struct rest_table {
@@ -44,7 +44,7 @@ struct rest_table {
 #define REST_ORDERS_MAX 8
 
 struct rest_query {
-	unsigned members;	/* what was selected, by rest_column.member */
+	unsigned members; /* what was selected, by rest_column.member */
 	struct {
 		const struct rest_column *column;
 		struct str text;
@@ -58,24 +58,24 @@ struct rest_query {
 		bool nulls_first;
 	} order[REST_ORDERS_MAX];
 	size_t orders;
-	int64_t offset;		/* >= 0 */
-	int64_t limit;		/* >= 0; INT64_MAX when not given */
+	int64_t offset; /* >= 0 */
+	int64_t limit; /* >= 0; INT64_MAX when not given */
 };
 
 enum rest_verdict {
 	REST_OK,
-	REST_UNREADABLE,	/* not of the language above */
+	REST_UNREADABLE, /* not of the language above */
 	REST_UNKNOWN_COLUMN,
-	REST_BAD_VALUE,		/* not a value of the column's type */
+	REST_BAD_VALUE, /* not a value of the column's type */
 };
 
 /*
  * Reads the parameters of a request.  Without select= all columns are
  * selected.  On failure *ret_bad is the piece of text at fault.
  */
-enum rest_verdict rest_parse(const struct rest_table *table,
-    const struct http_query *parameters, struct rest_query *ret_query,
-    struct str *ret_bad);
+enum rest_verdict
+rest_parse(const struct rest_table *table, const struct http_query *parameters,
+    struct rest_query *ret_query, struct str *ret_bad);
 
 /* Do all filters let this row through?  Nothing equals an absent value. */
 bool rest_matches(const struct rest_query *query, const void *row);

@@ -162,8 +162,26 @@ async function benchCredits(rendio, users) {
 
 // --- 2. generate-video -----------------------------------------------------------
 
-const worker = (rendio, verb) =>
-    run("sv", ["-w", "20", verb, rendio.file("sv", "worker")]);
+/** Stops the instance's own worker; a second SIGTERM makes it hurry. */
+async function stopWorker(rendio) {
+	const isWorker = (pid) => {
+		try {
+			return fs.readFileSync(`/proc/${pid}/comm`, "utf8") ===
+			    "rendio-worker\n";
+		} catch {
+			return false;
+		}
+	};
+	await run("sv", ["down", rendio.file("sv", "worker")]);
+	for (let n = 0; n < 100; n++) {
+		const workers = rendio.members().filter(isWorker);
+		if (workers.length === 0)
+			return;
+		workers.forEach((pid) => process.kill(pid, "SIGTERM"));
+		await sleep(200);
+	}
+	throw new Error("the worker does not end");
+}
 
 /** Runs `body` beside a worker that has this many slots at the provider. */
 async function withWorker(rendio, slots, body) {
@@ -175,6 +193,9 @@ async function withWorker(rendio, slots, body) {
 	try {
 		return await body();
 	} finally {
+		child.kill("SIGTERM");
+		// Twice: what is under way at the provider need not be waited for.
+		await sleep(100);
 		child.kill("SIGTERM");
 		await ended;
 	}
@@ -199,7 +220,7 @@ async function benchGenerate(rendio, users) {
 	const ours = [], quiet = [], limit = [];
 	const rawDir = path.join(work, "raw");
 	fs.mkdirSync(rawDir);
-	await worker(rendio, "force-stop");
+	await stopWorker(rendio);
 	for (let i = 0; i < ROUNDS; i++) {
 		say(`generate-video, round ${i + 1} of ${ROUNDS}`);
 		ours.push(await withWorker(rendio, 32,
@@ -232,7 +253,7 @@ async function benchGenerate(rendio, users) {
 	    "≤ 250 ms", waits(full), full.max_us <= 250_000);
 	goal(`generate-video, longest wait of ${CLIENTS} clients at half of it`,
 	    "≤ 250 ms", waits(half), half.max_us <= 250_000);
-	await worker(rendio, "up");
+	await run("sv", ["up", rendio.file("sv", "worker")]);
 }
 
 // --- 3. from the 200 to the provider ---------------------------------------------

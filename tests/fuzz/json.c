@@ -169,8 +169,8 @@ check_and_write(const struct json *value, const char *name, int depth,
 		json_begin_object(w, name);
 		for (const struct json *m = json_first(value); m;
 		     m = json_next(m))
-			check_and_write(
-			    m, json_name(m).ptr, depth + 1, count, w);
+			check_and_write(m, json_name(m).ptr, depth + 1, count,
+			    w);
 		json_end_object(w);
 	} else if (json_is_array(value)) {
 		json_begin_array(w, name);

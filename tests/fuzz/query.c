@@ -64,8 +64,8 @@ check_escapes(struct arena *arena, struct str text)
 	if (http_percent_decode(arena, buf_str(&escaped), false, &decoded)) {
 		check_decoded(decoded);
 		assert(str_equal(decoded, text));
-		assert(http_percent_decode(
-		    arena, buf_str(&escaped), true, &as_form));
+		assert(http_percent_decode(arena, buf_str(&escaped), true,
+		    &as_form));
 		assert(str_equal(as_form, text));
 	}
 	buf_free(&escaped);

@@ -21,8 +21,8 @@ main(int argc, char **argv)
 			perror(argv[i]);
 			return 1;
 		}
-		(void)LLVMFuzzerTestOneInput(
-		    (const uint8_t *)input.ptr, input.len);
+		(void)LLVMFuzzerTestOneInput((const uint8_t *)input.ptr,
+		    input.len);
 		buf_free(&input);
 	}
 	(void)printf("%d inputs\n", argc - 1);

@@ -312,9 +312,8 @@ export class Instance {
 	log() {
 		const dir = this.file("log", "rendio");
 		return fs.readdirSync(dir)
-		    .filter((name) => name === "current" || name.startsWith("@"))
-		    .sort((a, b) => (a === "current") - (b === "current") ||
-			(a < b ? -1 : 1))
+		    .filter((name) => name.startsWith("current"))
+		    .sort((a, b) => b.localeCompare(a, "en", { numeric: true }))
 		    .flatMap((name) => fs.readFileSync(path.join(dir, name),
 			"utf8").split("\n"))
 		    .filter((line) => line !== "");

@@ -63,22 +63,24 @@ a_name_too_long_for_its_header_is_left_out(void **state)
 {
 	const size_t plain_max = sizeof(((struct response *)0)->disposition) -
 	    sizeof("attachment; filename=\"\"");
-	const size_t escaped_max = (sizeof(((struct response *)0)->disposition) -
-	    sizeof("attachment; filename*=UTF-8''")) / 3;
+	const size_t escaped_max =
+	    (sizeof(((struct response *)0)->disposition) -
+		sizeof("attachment; filename*=UTF-8''")) /
+	    3;
 	char name[4096];
 
 	(void)state;
 	memset(name, 'a', sizeof(name));
 	for (size_t n = plain_max - 1; n <= plain_max + 1; n++)
-		assert_int_equal(
-		    strcmp(attached((struct str){ name, n }), "attachment") == 0,
+		assert_int_equal(strcmp(attached((struct str){ name, n }),
+				     "attachment") == 0,
 		    n > plain_max);
 	assert_string_equal(attached((struct str){ name, sizeof(name) }),
 	    "attachment");
 	memset(name, ' ', sizeof(name));
 	for (size_t n = escaped_max - 1; n <= escaped_max + 1; n++)
-		assert_int_equal(
-		    strcmp(attached((struct str){ name, n }), "attachment") == 0,
+		assert_int_equal(strcmp(attached((struct str){ name, n }),
+				     "attachment") == 0,
 		    n > escaped_max);
 }
 

@@ -41,13 +41,13 @@ parse(struct fixture *f, const char *file, char *const *environment)
 {
 	config_free(&f->config);
 	buf_clear(&f->problem);
-	return config_parse(
-	    &f->config, str_from(file), environment, &f->problem);
+	return config_parse(&f->config, str_from(file), environment,
+	    &f->problem);
 }
 
 static void
-accepts(
-    struct fixture *f, const char *file, enum config_key key, const char *value)
+accepts(struct fixture *f, const char *file, enum config_key key,
+    const char *value)
 {
 	assert_true(parse(f, file, NULL));
 	assert_int_equal(f->problem.len, 0);
@@ -71,8 +71,8 @@ without_any_key_the_defaults_hold(void **state)
 	assert_int_equal(config_number(&f->config, CONFIG_PORT), 8443);
 	assert_string_equal(config_text(&f->config, CONFIG_PUBLIC_URL),
 	    "https://127.0.0.1:8443");
-	assert_string_equal(
-	    config_text(&f->config, CONFIG_MEDIA_HOSTS), "*.fal.media");
+	assert_string_equal(config_text(&f->config, CONFIG_MEDIA_HOSTS),
+	    "*.fal.media");
 	assert_false(config_is_set(&f->config, CONFIG_FAL_KEY));
 	assert_true(config_is_set(&f->config, CONFIG_MODE));
 	assert_string_equal(config_name(CONFIG_PORT), "RENDIO_PORT");
@@ -94,8 +94,8 @@ lines_may_have_comments_blanks_and_quotes(void **state)
 	    "# RENDIO_FAL_USER_ID=no\r\n\n \t\n"
 	    "  RENDIO_FAL_USER_ID =\t a=b # c \r\n",
 	    CONFIG_FAL_USER_ID, "a=b # c");
-	accepts(
-	    *state, "RENDIO_FAL_USER_ID=\" a \"", CONFIG_FAL_USER_ID, " a ");
+	accepts(*state, "RENDIO_FAL_USER_ID=\" a \"", CONFIG_FAL_USER_ID,
+	    " a ");
 	accepts(*state, "RENDIO_FAL_USER_ID=\"", CONFIG_FAL_USER_ID, "\"");
 	accepts(*state, "RENDIO_FAL_USER_ID=\"\"", CONFIG_FAL_USER_ID, "");
 	accepts(*state, "RENDIO_FAL_USER_ID=a\nRENDIO_FAL_USER_ID=b",
@@ -121,8 +121,8 @@ an_unknown_key_is_named_with_the_nearest_one(void **state)
 static void
 a_line_without_an_equals_sign_is_named(void **state)
 {
-	refuses(
-	    *state, "RENDIO_PORT=1\nRENDIO_MODE", "line 2 is not KEY=value");
+	refuses(*state, "RENDIO_PORT=1\nRENDIO_MODE",
+	    "line 2 is not KEY=value");
 }
 
 static void
@@ -169,16 +169,16 @@ a_value_is_a_line_of_bounded_length(void **state)
 		memset(file, 'a', sizeof(file));
 		memcpy(file, key, sizeof(key) - 1);
 		file[sizeof(key) - 1 + n] = '\0';
-		assert_int_equal(
-		    parse(f, file, NULL), n <= CONFIG_VALUE_BYTES_MAX);
+		assert_int_equal(parse(f, file, NULL),
+		    n <= CONFIG_VALUE_BYTES_MAX);
 	}
 	refuses(f, "RENDIO_FAL_USER_ID=\xff",
 	    "RENDIO_FAL_USER_ID is too long or not a line of text (line 1)");
 	refuses(f, "RENDIO_FAL_USER_ID=a\x1b[0m",
 	    "RENDIO_FAL_USER_ID is too long or not a line of text (line 1)");
 	config_free(&f->config);
-	assert_false(config_parse(
-	    &f->config, STR("RENDIO_FAL_USER_ID=a\0b"), NULL, &f->problem));
+	assert_false(config_parse(&f->config, STR("RENDIO_FAL_USER_ID=a\0b"),
+	    NULL, &f->problem));
 	assert_false(parse(f, "", two_lines));
 	assert_string_equal(f->problem.ptr,
 	    "RENDIO_FAL_USER_ID is too long or not a line of text");
@@ -263,8 +263,8 @@ a_small_file_is_read_up_to_the_ceiling(void **state)
 		write_file("0123456789\n", n);
 		buf_init(&content, 10);
 		errno = 0;
-		assert_int_equal(
-		    config_read_file(path, false, &content), n <= 10);
+		assert_int_equal(config_read_file(path, false, &content),
+		    n <= 10);
 		assert_int_equal(errno, n <= 10 ? 0 : EFBIG);
 		buf_free(&content);
 	}
@@ -289,8 +289,8 @@ loading_reads_the_named_file_or_the_standard_one(void **state)
 	assert_int_equal(setenv("RENDIO_STATE_DIR", directory, 1), 0);
 	assert_true(config_load(&f->config, &f->problem));
 	assert_int_equal(config_number(&f->config, CONFIG_PORT), 1234);
-	assert_string_equal(
-	    config_text(&f->config, CONFIG_STATE_DIR), directory);
+	assert_string_equal(config_text(&f->config, CONFIG_STATE_DIR),
+	    directory);
 	config_free(&f->config);
 
 	/* The standard one may be missing, a named one may not. */

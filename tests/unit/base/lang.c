@@ -60,8 +60,8 @@ the_best_acceptable_language_is_chosen(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(
-		    lang_negotiate(str_from(cases[i].header)), cases[i].lang);
+		assert_int_equal(lang_negotiate(str_from(cases[i].header)),
+		    cases[i].lang);
 }
 
 int

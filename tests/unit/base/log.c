@@ -159,8 +159,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    an_event_is_one_line_with_its_fields, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    the_short_form_has_one_field, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_short_form_has_one_field,
+		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    no_value_can_forge_a_line_or_a_field, setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -87,8 +87,8 @@ only_canonical_integers_are_read(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_false(str_to_int64(
-		    str_from(bad[i]), INT64_MIN, INT64_MAX, &value));
+		assert_false(str_to_int64(str_from(bad[i]), INT64_MIN,
+		    INT64_MAX, &value));
 	assert_false(str_to_int64(none, INT64_MIN, INT64_MAX, &value));
 	assert_false(str_to_int64(STR("1\0"), INT64_MIN, INT64_MAX, &value));
 	assert_int_equal(value, 42);
@@ -102,18 +102,18 @@ integers_are_read_up_to_their_ends(void **state)
 	int64_t value = 0;
 
 	(void)state;
-	assert_true(str_to_int64(
-	    STR("9223372036854775807"), INT64_MIN, INT64_MAX, &value));
+	assert_true(str_to_int64(STR("9223372036854775807"), INT64_MIN,
+	    INT64_MAX, &value));
 	assert_true(value == INT64_MAX);
-	assert_true(str_to_int64(
-	    STR("-9223372036854775808"), INT64_MIN, INT64_MAX, &value));
+	assert_true(str_to_int64(STR("-9223372036854775808"), INT64_MIN,
+	    INT64_MAX, &value));
 	assert_true(value == INT64_MIN);
-	assert_false(str_to_int64(
-	    STR("9223372036854775808"), INT64_MIN, INT64_MAX, &value));
-	assert_false(str_to_int64(
-	    STR("-9223372036854775809"), INT64_MIN, INT64_MAX, &value));
-	assert_false(str_to_int64(
-	    STR("99999999999999999999999"), INT64_MIN, INT64_MAX, &value));
+	assert_false(str_to_int64(STR("9223372036854775808"), INT64_MIN,
+	    INT64_MAX, &value));
+	assert_false(str_to_int64(STR("-9223372036854775809"), INT64_MIN,
+	    INT64_MAX, &value));
+	assert_false(str_to_int64(STR("99999999999999999999999"), INT64_MIN,
+	    INT64_MAX, &value));
 	assert_true(str_to_int64(STR("1"), 1, 10, &value));
 	assert_true(str_to_int64(STR("10"), 1, 10, &value));
 	assert_false(str_to_int64(STR("0"), 1, 10, &value));

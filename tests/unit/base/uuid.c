@@ -53,8 +53,9 @@ any_other_form_is_refused(void **state)
 
 			text[i] = (char)c;
 			if (kept == '-' ? c != '-' : !hex)
-				assert_false(uuid_parse(
-				    (struct str){ text, 36 }, &uuid));
+				assert_false(
+				    uuid_parse((struct str){ text, 36 },
+					&uuid));
 		}
 		text[i] = kept;
 	}

@@ -200,7 +200,8 @@ what_was_not_sent_is_queued_again_and_keeps_its_first_deadline(void **state)
 	struct attempt_work again;
 
 	assert_int_equal(deadline_of(f, &job_id), NOW + LIFE);
-	assert_int_equal(attempts_unsent(f->db, &first.id, NOW + SECOND, NOW), OK);
+	assert_int_equal(attempts_unsent(f->db, &first.id, NOW + SECOND, NOW),
+	    OK);
 	assert_int_equal(state_of(f, &job_id), JOB_QUEUED);
 	assert_int_equal(deadline_of(f, &job_id), NOW + JOB_QUEUE_MAX_MS);
 	assert_int_equal(balance_of(f, &f->ada), 40 - JOB_COST);
@@ -222,10 +223,12 @@ a_queued_job_past_its_deadline_ends_without_any_provider(void **state)
 	size_t count, ended;
 
 	assert_int_equal(attempts_lease(f->db, NULL, 0, late - 1, works, 1,
-	    &count, &ended), OK);
+			     &count, &ended),
+	    OK);
 	assert_int_equal(ended, 0);
 	assert_int_equal(attempts_lease(f->db, NULL, 0, late, works, 1, &count,
-	    &ended), OK);
+			     &ended),
+	    OK);
 	assert_int_equal(count, 0);
 	assert_int_equal(ended, 1);
 	assert_int_equal(state_of(f, &job_id), JOB_FAILED);
@@ -389,7 +392,8 @@ a_job_that_failed_takes_no_late_success(void **state)
 	    OK);
 	assert_int_equal(attempts_succeeded(f->db, &id, "https://x.test/", NOW),
 	    OK);
-	assert_int_equal(attempts_stored(f->db, &id, 1, sha256, NOW), ERR_CONFLICT);
+	assert_int_equal(attempts_stored(f->db, &id, 1, sha256, NOW),
+	    ERR_CONFLICT);
 	assert_int_equal(state_of(f, &job_id), JOB_FAILED);
 	assert_int_equal(balance_of(f, &f->ada), 40);
 	assert_int_equal(number_of(f,

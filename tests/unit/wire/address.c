@@ -183,7 +183,8 @@ main(void)
 		cmocka_unit_test(only_global_unicast_v6_is_public),
 		cmocka_unit_test(v6_that_hides_v4_is_not_public),
 		cmocka_unit_test(other_families_are_not_public),
-		cmocka_unit_test(one_client_is_an_ipv4_address_or_64_bits_of_ipv6),
+		cmocka_unit_test(
+		    one_client_is_an_ipv4_address_or_64_bits_of_ipv6),
 		cmocka_unit_test(what_is_no_address_has_no_network),
 		cmocka_unit_test(only_two_addresses_are_this_machine_itself),
 	};

@@ -23,8 +23,8 @@ encodes(enum base64_alphabet alphabet, struct str bytes, const char *text)
 	assert_true(out.len - 1 <= BASE64_ENCODED_LENGTH(bytes.len));
 	buf_free(&out);
 
-	assert_true(base64_decode(
-	    alphabet, str_from(text), decoded, sizeof(decoded), &n));
+	assert_true(base64_decode(alphabet, str_from(text), decoded,
+	    sizeof(decoded), &n));
 	assert_int_equal(n, bytes.len);
 	assert_true(n <= BASE64_DECODED_BYTES_MAX(strlen(text)));
 	assert_true(n == 0 || memcmp(decoded, bytes.ptr, n) == 0);
@@ -72,12 +72,12 @@ each_alphabet_refuses_the_other_and_everything_else(void **state)
 			char text[] = "AAAA";
 
 			text[place] = (char)c;
-			assert_int_equal(
-			    decodes(BASE64_URL, (struct str){ text, 4 }),
+			assert_int_equal(decodes(BASE64_URL,
+					     (struct str){ text, 4 }),
 			    shared || c == '-' || c == '_');
 			/* "AAA=" is two bytes and its padding. */
-			assert_int_equal(
-			    decodes(BASE64_STANDARD, (struct str){ text, 4 }),
+			assert_int_equal(decodes(BASE64_STANDARD,
+					     (struct str){ text, 4 }),
 			    shared || c == '+' || c == '/' ||
 				(c == '=' && place == 3));
 		}

@@ -134,8 +134,8 @@ the_number_of_fields_is_bounded(void **state)
 	buf_init(&text, 1000);
 	for (size_t n = 1; n <= HTTP_QUERY_FIELDS_MAX + 1; n++) {
 		buf_appendf(&text, "&%zu=", n);
-		assert_int_equal(
-		    parses(buf_str(&text)), n <= HTTP_QUERY_FIELDS_MAX);
+		assert_int_equal(parses(buf_str(&text)),
+		    n <= HTTP_QUERY_FIELDS_MAX);
 	}
 	buf_free(&text);
 }
@@ -171,8 +171,8 @@ encoding_leaves_the_unreserved_alone(void **state)
 
 		buf_clear(&out);
 		http_percent_encode((struct str){ &one, 1 }, &out);
-		assert_int_equal(
-		    out.len, c != 0 && strchr(unreserved, c) ? 1 : 3);
+		assert_int_equal(out.len,
+		    c != 0 && strchr(unreserved, c) ? 1 : 3);
 	}
 	buf_free(&out);
 }
@@ -234,8 +234,9 @@ content_types_ignore_case_and_parameters(void **state)
 
 	(void)state;
 	assert_true(http_content_type_is(STR("application/json"), json));
-	assert_true(http_content_type_is(
-	    STR("Application/JSON ; charset=utf-8"), json));
+	assert_true(
+	    http_content_type_is(STR("Application/JSON ; charset=utf-8"),
+		json));
 	assert_true(http_content_type_is(STR("application/json;"), json));
 	assert_false(http_content_type_is(STR("application/json2"), json));
 	assert_false(http_content_type_is(STR("application/json, x"), json));

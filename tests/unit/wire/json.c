@@ -158,13 +158,13 @@ depth_is_bounded(void **state)
 	     depth++) {
 		buf_clear(&text);
 		for (size_t i = 0; i < depth; i++)
-			buf_append(
-			    &text, i % 2 == 0 ? STR("[") : STR("{\"a\":"));
+			buf_append(&text,
+			    i % 2 == 0 ? STR("[") : STR("{\"a\":"));
 		buf_append_char(&text, '0');
 		for (size_t i = depth; i-- > 0;)
 			buf_append_char(&text, i % 2 == 0 ? ']' : '}');
-		assert_int_equal(
-		    parse(buf_str(&text)) != NULL, depth <= JSON_DEPTH_MAX);
+		assert_int_equal(parse(buf_str(&text)) != NULL,
+		    depth <= JSON_DEPTH_MAX);
 	}
 	/* Width is not depth, and closing is not forgotten. */
 	assert_non_null(
@@ -187,16 +187,16 @@ the_number_of_values_is_bounded(void **state)
 		for (size_t i = 0; i < n; i++)
 			buf_append(&text, i == 0 ? STR("[0") : STR(",0"));
 		buf_append_char(&text, ']');
-		assert_int_equal(
-		    parse(buf_str(&text)) != NULL, n + 1 <= JSON_VALUES_MAX);
+		assert_int_equal(parse(buf_str(&text)) != NULL,
+		    n + 1 <= JSON_VALUES_MAX);
 
 		buf_clear(&text);
 		for (size_t i = 0; i < n; i++)
-			buf_appendf(
-			    &text, "%c\"%zu\":\"\"", i == 0 ? '{' : ',', i);
+			buf_appendf(&text, "%c\"%zu\":\"\"", i == 0 ? '{' : ',',
+			    i);
 		buf_append_char(&text, '}');
-		assert_int_equal(
-		    parse(buf_str(&text)) != NULL, n + 1 <= JSON_VALUES_MAX);
+		assert_int_equal(parse(buf_str(&text)) != NULL,
+		    n + 1 <= JSON_VALUES_MAX);
 	}
 }
 
@@ -207,8 +207,8 @@ a_repeated_name_is_found_among_many(void **state)
 	for (size_t twin = 0; twin < JSON_VALUES_MAX - 2; twin += 97) {
 		buf_clear(&text);
 		for (size_t i = 0; i < JSON_VALUES_MAX - 2; i++)
-			buf_appendf(
-			    &text, "%c\"%zu\":0", i == 0 ? '{' : ',', i * 7919);
+			buf_appendf(&text, "%c\"%zu\":0", i == 0 ? '{' : ',',
+			    i * 7919);
 		buf_appendf(&text, ",\"%zu\":0}", twin * 7919);
 		assert_null(parse(buf_str(&text)));
 	}

@@ -216,8 +216,8 @@ a_buffer_that_is_too_small_fails_and_nothing_more(void **state)
 	buf_free(&small);
 	for (size_t max = 12; max <= 14; max++) {
 		buf_init(&small, max);
-		assert_int_equal(
-		    jwt_verify(&keys, STR(TOKEN), &small), max >= 13);
+		assert_int_equal(jwt_verify(&keys, STR(TOKEN), &small),
+		    max >= 13);
 		buf_free(&small);
 	}
 }

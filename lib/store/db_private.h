@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_DB_PRIVATE_H
+#define STORE_DB_PRIVATE_H
+
+#include "store/db.h"
+
+#include <sqlite3.h>
+#include <sys/types.h>
+
+/* What a connection is made of: for db.c and db_upkeep.c alone. */
+
+/* Distinct statements of one program; a power of two, at most half full. */
+#define DB_CACHE_SLOTS 256
+
+/*
+ * How long a writer waits for the others before it gives up.  Below the
+ * router's read time-out, so that the client gets our 503 and not its 504.
+ */
+#define DB_WAIT_MAX_US INT64_C(5000000)
+
+#define DB_PATH_BYTES_MAX 4096
+
+struct db_stmt {
+	struct db *db;
+	const char *sql;
+	sqlite3_stmt *handle;
+	enum err err;
+	bool is_busy;
+	bool is_stepped;
+};
+
+struct db {
+	sqlite3 *handle;
+	pid_t owner; /* a connection must not cross a fork */
+	bool is_writing;
+	int64_t statements_run;
+	int64_t wait_began_us;
+	int64_t wait_max_us;
+	uint32_t jitter;
+	char log_path[DB_PATH_BYTES_MAX];
+	struct db_stmt cache[DB_CACHE_SLOTS];
+};
+
+/* Logs what went wrong and says what it is to the caller. */
+enum err db_fail(struct db *db, const char *what, int rc, const char *sql);
+
+#endif
