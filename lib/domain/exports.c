@@ -137,52 +137,39 @@ read_row(struct db_stmt *stmt, const struct section *section,
 	reader->end_row(reader->arg);
 }
 
-struct task {
-	const struct uuid *user_id;
-	const struct export_reader *reader;
-};
-
 static enum err
-read_section(struct db *db, const struct task *task,
-    const struct section *section, size_t *ret_rows)
+read_section(struct db *db, const struct uuid *user_id,
+    const struct section *section, const struct export_reader *reader,
+    size_t *ret_rows)
 {
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, section->sql);
 	size_t rows = 0;
 	bool found;
 	enum err err;
 
-	task->reader->begin_section(task->reader->arg, section->name);
-	db_bind_uuid(stmt, 1, task->user_id);
+	reader->begin_section(reader->arg, section->name);
+	db_bind_uuid(stmt, 1, user_id);
 	for (; (err = db_step(stmt, &found)) == OK && found; rows++)
-		read_row(stmt, section, task->reader);
-	task->reader->end_section(task->reader->arg);
+		read_row(stmt, section, reader);
+	reader->end_section(reader->arg);
 	if (err == OK)
 		*ret_rows = rows;
 	return err;
-}
-
-static enum err
-read_all(struct db *db, void *arg)
-{
-	const struct task *task = arg;
-	size_t rows;
-	enum err err;
-
-	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
-		err = read_section(db, task, &sections[i], &rows);
-		if (err != OK)
-			return err;
-		if (i == 0 && rows == 0)
-			return ERR_USER_NOT_FOUND;
-	}
-	return OK;
 }
 
 enum err
 exports_read(struct db *db, const struct uuid *user_id,
     const struct export_reader *reader)
 {
-	struct task task = { user_id, reader };
+	size_t rows;
+	enum err err;
 
-	return db_snapshot(db, read_all, &task);
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+		err = read_section(db, user_id, &sections[i], reader, &rows);
+		if (err != OK)
+			return err;
+		if (i == 0 && rows == 0)
+			return ERR_USER_NOT_FOUND;
+	}
+	return OK;
 }

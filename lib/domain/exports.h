@@ -39,7 +39,10 @@ struct export_reader {
 	void (*end_section)(void *arg);
 };
 
-/* Reads all of it at one moment. Errors: ERR_USER_NOT_FOUND. */
+/*
+ * Reads all of it.  Needs a snapshot, so that the parts fit together.
+ * Errors: ERR_USER_NOT_FOUND.
+ */
 enum err exports_read(struct db *db, const struct uuid *user_id,
     const struct export_reader *reader);
 

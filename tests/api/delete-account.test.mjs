@@ -12,6 +12,7 @@ import { assertAuditClean, assertError, assertPersonal, assertStatements } from 
 import { start, until } from "./support/instance.mjs";
 import { creditsOf, endOf, order, orderJob, startWorker, statusOf, stopWorker } from "./support/jobs.mjs";
 import { Phone } from "./support/phone.mjs";
+import { badTokens, expiredToken, lostTokens } from "./support/tokens.mjs";
 
 const TARGET = "/functions/v1/delete-account";
 const CLEAN_MS_MAX = 60_000;
@@ -226,8 +227,28 @@ test("only one's own", async () => {
 	    { bearer: gus.access_token, body: {} }), 403, "forbidden");
 	for (const bearer of [undefined, rendio.anonKey, "x"])
 		assertError(await remove(gus, { bearer }), 401, "unauthorized");
-	assertError(await rendio.request("GET", TARGET,
-	    { bearer: gus.access_token }), 405, "method_not_allowed");
+	for (const bearer of Object.values(badTokens(rendio, gus)))
+		assertError(await remove(gus, { bearer }), 401, "unauthorized");
+	assertError(await remove(gus, { bearer: expiredToken(rendio, gus) }),
+	    401, "token_expired");
+	for (const bearer of Object.values(lostTokens(rendio, gus, hal)))
+		assertError(await remove(gus, { bearer }), 401, "unauthorized");
+	assertError(await remove(gus, { apikey: null }), 401, "invalid_api_key");
+	for (const body of ["", "{", "[]", '{"a":1,"a":2}'])
+		assertError(await remove(gus, { body, headers: {
+			"content-type": "application/json" } }), 400,
+		    "invalid_json");
+	assertError(await remove(gus, { body: "a", headers: {
+		"content-type": "text/plain" } }), 415,
+	    "unsupported_media_type");
+	assertError(await remove(gus, { body: " ".repeat((64 << 10) + 1) }), 413,
+	    "payload_too_large");
+	for (const method of ["GET", "PUT", "PATCH", "DELETE"]) {
+		const res = await rendio.request(method, TARGET,
+		    { bearer: gus.access_token });
+		assertError(res, 405, "method_not_allowed");
+		assert.equal(res.headers.allow, "POST");
+	}
 	for (const who of [gus, hal])
 		assert.equal(await creditsOf(rendio, who), 10);
 	// As the released app sends it.

@@ -244,6 +244,24 @@ test("a phone that opened several accounts while Apple was away has one gift",
 	    ["granted", "already_claimed", "already_claimed"]);
 });
 
+test("a device id that comes too often is 429 rate_limited", async () => {
+	// This machine itself is not limited, as in nginx/limits.conf.
+	const options = { localAddress: "127.0.0.2" };
+	const body = { device_id: randomUUID(),
+		device_token: await tokenOf("often") };
+
+	for (let i = 0; i < 10; i++)
+		assertPersonal(await check(body, options));
+	const res = await check(body, options);
+	assertError(res, 429, "rate_limited");
+	assert.equal(res.headers["x-ratelimit-limit"], "10");
+	assert.equal(res.headers["x-ratelimit-remaining"], "0");
+	assert.equal(res.headers["x-ratelimit-reset"],
+	    res.headers["retry-after"]);
+	assert.match(res.headers["retry-after"], /^3[56]\d\d$/);
+	assertPersonal(await check(body));
+});
+
 test("a user keeps the ten newest sessions", async () => {
 	const device_id = randomUUID();
 	const device_token = await tokenOf("restless");

@@ -17,16 +17,19 @@ import { badTokens, expiredToken, forge, lostTokens }
 
 /*
  * auth: none, apikey, optional or user.  target: its path with what makes it
- * answer well; body: likewise, and that it wants JSON.
+ * answer well; body: likewise, and that it wants JSON.  isFinal: nobody can
+ * call it twice, so its own file looks at its door.
  */
 const doors = {
 	"auth-token": { auth: "apikey", dialect: "auth",
 		target: "/auth/v1/token?grant_type=refresh_token",
 		body: () => ({ refresh_token: ada.refresh_token }) },
 	"auth-user": { auth: "user", dialect: "auth" },
+	"delete-account": { isFinal: true },
 	"delete-video-job": { auth: "user", body: () => ({ job_id }) },
 	"device-check": { auth: "apikey",
 		body: () => ({ device_id: "x", device_token }) },
+	"export-account": { auth: "user" },
 	"generate-video": { auth: "user", body: () => ({ prompt: "A sea" }) },
 	"get-credit-history": { auth: "user" },
 	"get-models": { auth: "apikey", isPublic: true },
@@ -40,6 +43,9 @@ const doors = {
 	"object": { auth: "none", dialect: "storage",
 		target: "/storage/v1/object/sign/videos/a.mp4?token=AAAA" },
 	"rest": { auth: "optional", dialect: "rest", target: "/rest/v1/themes" },
+	"rest-users": { auth: "optional", dialect: "rest" },
+	"update-user-settings": { auth: "user",
+		body: () => ({ theme_preference: "dark" }) },
 };
 
 /** How an area of the API says it: [status, code]. */
@@ -79,7 +85,7 @@ const words = {
 
 const api = endpoints().filter((endpoint) => !endpoint.isSandboxOnly);
 const all = api.map((endpoint) => ({ dialect: "functions", ...endpoint,
-	...doors[endpoint.name] }));
+	...doors[endpoint.name] })).filter(({ isFinal }) => !isFinal);
 const withUser = all.filter(({ auth }) => auth === "user");
 const readingTokens = all.filter(({ auth }) => ["user", "optional"]
     .includes(auth));

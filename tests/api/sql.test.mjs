@@ -147,7 +147,7 @@ for (const file of files) {
 test("the plan's words are understood: a scan without an index is found", () => {
 	assert.ok(steps("SELECT * FROM users WHERE email = ?1").some(isFullScan));
 	assert.ok(steps("SELECT count(*) FROM jobs").some(isFullScan));
-	assert.ok(steps("SELECT 1 FROM jobs WHERE user_id = ?1 AND id < ?2")
+	assert.ok(steps("SELECT 1 FROM jobs WHERE prompt = ?1 AND id < ?2")
 	    .some(isFullScan));
 	assert.ok(!steps("SELECT * FROM users WHERE id = ?1").some(isFullScan));
 	assert.throws(() => steps("SELECT nothing FROM nowhere"));
