@@ -61,7 +61,7 @@ main(int argc, char **argv)
 		.dialect = DIALECT_AUTH,
 		/* Clients send none, or an empty object; it says nothing. */
 		.body = BODY_RAW,
-		.body_bytes_max = 1024,
+		.body_bytes_max = APP_JSON_BYTES_MAX,
 		.handle = auth_logout,
 	};
 
