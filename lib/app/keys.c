@@ -91,12 +91,12 @@ create_sandbox_identity_key(const char *state_dir, struct buf *problem)
 	char path[KEY_PATH_BYTES];
 	bool ok;
 
+	buf_init(&pem, RS256_KEY_FILE_BYTES_MAX);
 	if (!path_of(state_dir, APPLEID_SANDBOX_KEY, path))
 		return false;
 	/* Making one takes a while, and it is rarely missing. */
 	if (access(path, F_OK) == 0)
 		return true;
-	buf_init(&pem, RS256_KEY_FILE_BYTES_MAX);
 	if (!rs256_generate(&pem)) {
 		buf_appendf(problem, "no RSA key can be made");
 		return false;

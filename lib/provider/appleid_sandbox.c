@@ -91,10 +91,10 @@ appleid_sandbox_token(const struct config *config, struct str sub,
 	CLEANUP(buf_free) struct buf claims;
 	bool ok;
 
-	if (!sub_is_ok(sub))
-		return false;
 	buf_init(&pem, RS256_KEY_FILE_BYTES_MAX);
 	buf_init(&claims, 8192);
+	if (!sub_is_ok(sub))
+		return false;
 	write_sandbox_claims(config, sub, nonce, now_ms, &claims);
 	ok = !claims.failed && appleid_read_sandbox_key(config, &pem) &&
 	    rs256_sign(buf_str(&pem), APPLEID_SANDBOX_KID, buf_str(&claims),

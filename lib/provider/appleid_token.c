@@ -199,9 +199,9 @@ appleid_revoke(const struct config *config, const char *client_id,
 	CLEANUP(buf_free) struct buf form;
 	enum appleid_verdict verdict;
 
+	buf_init(&form, FORM_BYTES_MAX);
 	if (appleid_is_stand_in(config))
 		return APPLEID_OK;
-	buf_init(&form, FORM_BYTES_MAX);
 	if (!begin_form(config, client_id, now_ms, &form))
 		return APPLEID_UNAVAILABLE;
 	add_field(&form, "token", refresh_token);
