@@ -14,14 +14,14 @@
 #define KEY_BYTES 32
 
 struct keys {
-	struct jwt_keys jwt;		/* jwt: "kid hex" lines, first signs */
-	uint8_t refresh[KEY_BYTES];	/* authenticates refresh tokens */
-	uint8_t device[KEY_BYTES];	/* hashes device ids */
-	uint8_t storage[KEY_BYTES];	/* signs links to files */
-	uint8_t webhook[KEY_BYTES];	/* MACs in webhook URLs */
-	uint8_t sandbox[KEY_BYTES];	/* the stand-ins of sandbox mode */
-	uint8_t apple[KEY_BYTES];	/* seals Apple's refresh tokens */
-	char anon_key[129];		/* the publishable apikey */
+	struct jwt_keys jwt; /* jwt: "kid hex" lines, first signs */
+	uint8_t refresh[KEY_BYTES]; /* authenticates refresh tokens */
+	uint8_t device[KEY_BYTES]; /* hashes device ids */
+	uint8_t storage[KEY_BYTES]; /* signs links to files */
+	uint8_t webhook[KEY_BYTES]; /* MACs in webhook URLs */
+	uint8_t sandbox[KEY_BYTES]; /* the stand-ins of sandbox mode */
+	uint8_t apple[KEY_BYTES]; /* seals Apple's refresh tokens */
+	char anon_key[129]; /* the publishable apikey */
 };
 
 /* Makes what is missing. False and a line in `problem` when it cannot. */

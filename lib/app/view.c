@@ -67,8 +67,7 @@ write_video_url(const struct app *app, const struct request *req,
 		return;
 	}
 	buf_init(&url, CONFIG_VALUE_BYTES_MAX + 1024);
-	links_write_url(app, "videos", job->video_name.ptr, req->now_ms,
-	    &url);
+	links_write_url(app, "videos", job->video_name.ptr, req->now_ms, &url);
 	json_str(w, "video_url", buf_str(&url));
 	buf_free(&url);
 }

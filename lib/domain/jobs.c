@@ -217,10 +217,10 @@ jobs_submit(struct db *db, const struct job_order *order, int64_t now_ms,
 	return err;
 }
 
-#define JOB_COLUMNS                                                            \
-	"SELECT id, user_id, state, model_name, error_code, queue_position,"   \
-	" cost_credits, prompt, created_at_ms, completed_at_ms,"               \
-	" (SELECT o.name FROM objects o WHERE o.job_id = jobs.id"              \
+#define JOB_COLUMNS \
+	"SELECT id, user_id, state, model_name, error_code, queue_position," \
+	" cost_credits, prompt, created_at_ms, completed_at_ms," \
+	" (SELECT o.name FROM objects o WHERE o.job_id = jobs.id" \
 	"  AND o.bucket = 'videos' AND o.state = 'stored') FROM jobs"
 
 static void
@@ -235,9 +235,8 @@ read_job(struct db_stmt *stmt, struct job *job)
 		.cost_credits = db_column_int64(stmt, 6),
 		.prompt = db_column_str(stmt, 7),
 		.created_at_ms = db_column_int64(stmt, 8),
-		.completed_at_ms = db_column_is_null(stmt, 9) ?
-		    -1 :
-		    db_column_int64(stmt, 9),
+		.completed_at_ms =
+		    db_column_is_null(stmt, 9) ? -1 : db_column_int64(stmt, 9),
 		.video_name = db_column_str(stmt, 10),
 	};
 	(void)str_copy(db_column_str(stmt, 3), job->model_name,

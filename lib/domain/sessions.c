@@ -264,7 +264,7 @@ end_others(struct db *db, const struct uuid *user_id,
 }
 
 struct log_out {
-	struct session session;	/* its id and user_id */
+	struct session session; /* its id and user_id */
 	enum session_scope scope;
 	int64_t now_ms;
 };

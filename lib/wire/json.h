@@ -97,7 +97,7 @@ bool json_read(const struct json *object, const struct json_field *fields,
     struct str *ret_bad_field);
 
 /* Writes a value as it was read; numbers keep their value, not their text. */
-void json_copy(struct json_writer *w, const char *name,
-    const struct json *value);
+void
+json_copy(struct json_writer *w, const char *name, const struct json *value);
 
 #endif
