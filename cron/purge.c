@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "domain/credits.h"
 #include "domain/events.h"
+#include "domain/identities.h"
 #include "domain/sessions.h"
 
 /* Rows at once: short transactions, the rest at the next turn. */
@@ -22,6 +23,7 @@ purge(struct worker *worker)
 	/* Failures were logged; the next turn tries again. */
 	(void)jobs_purge_keys(worker->state.db, now_ms, PURGE_ROWS);
 	(void)sessions_purge(worker->state.db, now_ms, PURGE_ROWS);
+	(void)identities_purge(worker->state.db, now_ms, PURGE_ROWS);
 	(void)events_purge(worker->state.db, now_ms - EVENT_LIFE_MS,
 	    PURGE_ROWS);
 }

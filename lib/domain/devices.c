@@ -126,7 +126,7 @@ enter(struct db *db, void *arg)
 	entry->is_pending = is_gift_open &&
 	    (!entry->is_verified || !entry->had_gift ||
 		(is_back && device.is_marking));
-	entry->credits_remaining = account.credits_remaining;
+	entry->credits_remaining = is_back ? account.credits_remaining : 0;
 	err = note_device(db, entry);
 	if (err == OK && !entry->is_pending && (!is_back || is_gift_open))
 		err = set_grant_state(db, &user_id, "already_claimed");

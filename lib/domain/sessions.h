@@ -75,6 +75,13 @@ enum err sessions_refresh(struct db *db, const struct uuid *session_id,
     int64_t counter, int64_t now_ms, enum refresh_verdict *ret_verdict,
     struct session *ret_session);
 
+/* Which sessions a user ends, seen from the one that asks. */
+enum session_scope { SESSION_THIS, SESSION_OTHERS, SESSION_ALL };
+
+/* Signs out, in a transaction of its own; what has ended stays so. */
+enum err sessions_log_out(struct db *db, const struct uuid *user_id,
+    const struct uuid *session_id, enum session_scope scope, int64_t now_ms);
+
 /* Ends all sessions of a user. The caller holds a write transaction. */
 enum err
 sessions_end_all(struct db *db, const struct uuid *user_id, int64_t now_ms);
