@@ -4,7 +4,7 @@
  * JSON document: a list of rows for each kind of thing.
  *
  *   200 {"exported_at":…,"users":[{…}],"sessions":[…],"devices":[…],
- *        "jobs":[…],"attempts":[…],"requests":[…],"ledger_entries":[…],
+ *        "apple_consents":[…],"jobs":[…],"attempts":[…],"requests":[…],"ledger_entries":[…],
  *        "credit_lots":[…],"objects":[…],"events":[…]}
  *   401 unauthorized       no valid bearer token
  *   403 forbidden          user_id names somebody else

@@ -21,10 +21,16 @@ struct args {
 	bool is_json;
 	const char *reason; /* NULL = not given */
 	const char *ttl_s; /* NULL = not given */
+	const char *nonce; /* NULL = not given */
 };
 
 /* Options a command takes. */
-enum { OPTION_JSON = 1 << 0, OPTION_REASON = 1 << 1, OPTION_TTL = 1 << 2 };
+enum {
+	OPTION_JSON = 1 << 0,
+	OPTION_REASON = 1 << 1,
+	OPTION_TTL = 1 << 2,
+	OPTION_NONCE = 1 << 3,
+};
 
 int init_command(const struct args *args);
 int migrate_command(const struct args *args);
@@ -42,6 +48,7 @@ int theme_list_command(const struct args *args);
 int theme_set_command(const struct args *args);
 int token_command(const struct args *args);
 int sandbox_device_command(const struct args *args);
+int sandbox_identity_command(const struct args *args);
 
 /* Says what went wrong, and gives the status to end with. */
 int cli_fail(const char *problem);

@@ -59,6 +59,9 @@ static const struct command commands[] = {
 	{ "sandbox device", "NAME",
 	    "print a device token of the pretended phone NAME", 1, 1, 0,
 	    sandbox_device_command },
+	{ "sandbox identity", "SUB [--nonce RAW]",
+	    "print an identity token of the pretended Apple ID SUB", 1, 1,
+	    OPTION_NONCE, sandbox_identity_command },
 };
 
 #define COMMANDS_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -205,6 +208,9 @@ parse(const struct command *command, int count, char **words, struct args *args)
 		else if (strcmp(words[i], "--ttl-s") == 0 &&
 		    (command->options & OPTION_TTL) != 0)
 			value = &args->ttl_s;
+		else if (strcmp(words[i], "--nonce") == 0 &&
+		    (command->options & OPTION_NONCE) != 0)
+			value = &args->nonce;
 		if (value == NULL || i + 1 == count)
 			return false;
 		*value = words[++i];

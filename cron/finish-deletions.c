@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker.h"
 
+#include "app/apple.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "domain/deletions.h"
 
 /*
@@ -14,41 +14,68 @@
 
 #define RETRY_FIRST_MS INT64_C(1000)
 
-/* What happens on this machine is looked at often. */
+/* What happens on this machine is looked at often; Apple may be down. */
 #define LOOK_AGAIN_MS (INT64_C(10) * 1000)
+#define ASK_AGAIN_MS (INT64_C(10) * 60 * 1000)
 
-#define UNKNOWN_STEP_WAIT_MS (INT64_C(10) * 60 * 1000)
-
-static enum err
-forget_jobs(struct worker *worker, const struct uuid *user_id, bool *ret_done)
+static bool
+forget_jobs(struct worker *worker, const struct deletion_step *step)
 {
-	return deletions_forget_jobs(worker->state.db, user_id, ret_done);
+	struct db *db = worker->state.db;
+	bool is_done = false;
+
+	return deletions_forget_jobs(db, &step->user_id, &is_done) == OK &&
+	    is_done && deletions_step_done(db, step, clock_now_ms()) == OK;
 }
 
-static enum err
-await_files(struct worker *worker, const struct uuid *user_id, bool *ret_done)
+static bool
+await_files(struct worker *worker, const struct deletion_step *step)
 {
-	return deletions_files_gone(worker->state.db, user_id, ret_done);
+	struct db *db = worker->state.db;
+	bool is_done = false;
+
+	return deletions_files_gone(db, &step->user_id, &is_done) == OK &&
+	    is_done && deletions_step_done(db, step, clock_now_ms()) == OK;
 }
 
+/*
+ * The one call of the worker that is waited for: it is rare, and shorter than
+ * a lease.
+ */
+static bool
+revoke_consent(struct worker *worker, const struct deletion_step *step)
+{
+	const struct state *state = &worker->state;
+	struct identity_consent consent;
+	struct buf token;
+	enum err err;
+	bool ok;
+
+	buf_init(&token, IDENTITY_SEALED_BYTES_MAX);
+	err = apple_open_consent(&state->keys, state->db, &step->user_id,
+	    &consent, &token);
+	ok = err == ERR_NOT_FOUND ||
+	    (err == OK &&
+		appleid_revoke(&state->config, consent.client_id,
+		    buf_str(&token), clock_now_ms()) == APPLEID_OK);
+	if (token.len > 0)
+		explicit_bzero(token.ptr, token.len);
+	buf_free(&token);
+	return ok &&
+	    deletions_consent_gone(state->db, step, clock_now_ms()) == OK;
+}
+
+/* Each answers whether its step is done now. */
 static const struct step_kind {
 	const char *name;
-	enum err (*run)(struct worker *worker, const struct uuid *user_id,
-	    bool *ret_done);
+	bool (*run)(struct worker *worker, const struct deletion_step *step);
 	int64_t retry_max_ms;
+	bool waits; /* for the network: one such step a turn */
 } kinds[] = {
-	{ "jobs", forget_jobs, LOOK_AGAIN_MS },
-	{ "files", await_files, LOOK_AGAIN_MS },
+	{ "jobs", forget_jobs, LOOK_AGAIN_MS, false },
+	{ "files", await_files, LOOK_AGAIN_MS, false },
+	{ "apple", revoke_consent, ASK_AGAIN_MS, true },
 };
-
-static const struct step_kind *
-find_kind(const char *name)
-{
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (strcmp(kinds[i].name, name) == 0)
-			return &kinds[i];
-	return NULL;
-}
 
 static int64_t
 wait_ms(const struct step_kind *kind, int64_t tries_count)
@@ -60,23 +87,24 @@ wait_ms(const struct step_kind *kind, int64_t tries_count)
 	return ms < kind->retry_max_ms ? ms : kind->retry_max_ms;
 }
 
-static void
+/* Did it wait for the network? */
+static bool
 try_step(struct worker *worker, const struct deletion_step *step)
 {
-	const struct step_kind *kind = find_kind(step->name);
-	struct db *db = worker->state.db;
-	bool is_done = false;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const struct step_kind *kind = &kinds[i];
 
-	if (kind == NULL) {
-		/* A newer program's: it will do it when it is back. */
-		log_line(LOG_ERROR, "deletion", "unknown_step", step->name);
-		(void)deletions_step_later(db, step,
-		    clock_now_ms() + UNKNOWN_STEP_WAIT_MS);
-	} else if (kind->run(worker, &step->user_id, &is_done) == OK && is_done)
-		(void)deletions_step_done(db, step, clock_now_ms());
-	else
-		(void)deletions_step_later(db, step,
-		    clock_now_ms() + wait_ms(kind, step->tries_count));
+		if (strcmp(kind->name, step->name) != 0)
+			continue;
+		if (!kind->run(worker, step))
+			(void)deletions_step_later(worker->state.db, step,
+			    clock_now_ms() + wait_ms(kind, step->tries_count));
+		return kind->waits;
+	}
+	/* A newer program's: it will do it when it is back. */
+	(void)deletions_step_later(worker->state.db, step,
+	    clock_now_ms() + ASK_AGAIN_MS);
+	return false;
 }
 
 void
@@ -89,6 +117,6 @@ finish_deletions(struct worker *worker)
 	if (deletions_due(worker->state.db, clock_now_ms(), due,
 		STEPS_AT_ONCE_MAX, &count) != OK)
 		return;
-	for (size_t i = 0; i < count; i++)
-		try_step(worker, &due[i]);
+	for (size_t i = 0; i < count && !try_step(worker, &due[i]); i++)
+		continue;
 }

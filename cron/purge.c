@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "domain/credits.h"
 #include "domain/events.h"
+#include "domain/identities.h"
 #include "domain/limits.h"
 #include "domain/sessions.h"
 
@@ -26,6 +27,7 @@ purge(struct worker *worker)
 	/* Failures were logged; the next turn tries again. */
 	(void)jobs_purge_keys(worker->state.db, now_ms, PURGE_ROWS);
 	(void)sessions_purge(worker->state.db, now_ms, PURGE_ROWS);
+	(void)identities_purge(worker->state.db, now_ms, PURGE_ROWS);
 	(void)limits_purge(worker->state.db, now_ms - WINDOW_LIFE_MS,
 	    PURGE_ROWS);
 	(void)events_purge(worker->state.db, now_ms - EVENT_LIFE_MS,

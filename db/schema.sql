@@ -24,7 +24,9 @@ CREATE TABLE users (
     CHECK (grant_state IN ('pending', 'granted', 'already_claimed', 'withheld')),
   created_at_ms INTEGER NOT NULL,
   updated_at_ms INTEGER NOT NULL
-) STRICT;
+, user_metadata TEXT NOT NULL DEFAULT '{}'
+  CHECK (length(user_metadata) BETWEEN 2 AND 16384), merged_into_id BLOB REFERENCES users (id)
+  CHECK (merged_into_id IS NULL OR status = 'deleted')) STRICT;
 CREATE UNIQUE INDEX users_by_apple_sub ON users (apple_sub)
   WHERE apple_sub IS NOT NULL;
 CREATE TABLE sessions (
@@ -286,6 +288,22 @@ CREATE TABLE events (
 ) STRICT;
 CREATE INDEX events_by_user ON events (user_id, id);
 CREATE INDEX events_by_age ON events (created_at_ms);
+CREATE INDEX users_by_merged_into ON users (merged_into_id)
+  WHERE merged_into_id IS NOT NULL;
+CREATE TABLE apple_tokens (
+  user_id BLOB PRIMARY KEY NOT NULL REFERENCES users (id),
+  client_id TEXT NOT NULL CHECK (client_id <> ''),
+  sealed BLOB NOT NULL,
+  created_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE used_identity_tokens (
+  hash BLOB PRIMARY KEY NOT NULL CHECK (length(hash) = 32),
+  expires_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX used_identity_tokens_by_expiry
+  ON used_identity_tokens (expires_at_ms);
+CREATE INDEX ledger_grants_by_lot ON ledger_entries (lot_id)
+  WHERE kind = 'grant';
 CREATE INDEX users_with_pending_gift ON users (grant_state)
   WHERE grant_state = 'pending' AND status = 'active';
 CREATE TABLE limit_windows (

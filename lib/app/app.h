@@ -30,7 +30,7 @@ struct app {
 
 enum auth {
 	AUTH_NONE, /* anybody: health, signed links, webhooks */
-	AUTH_APIKEY, /* anybody with the app's key; tokens are not looked at */
+	AUTH_APIKEY, /* anybody with the app's key; a token is for the handler */
 	AUTH_OPTIONAL, /* with the app's key; a token must be good if shown */
 	AUTH_USER, /* a user with a live session */
 };

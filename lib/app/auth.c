@@ -32,29 +32,22 @@ refuse(struct app *app, const struct request *req, struct response *res,
 	    "Session from session_id claim in JWT does not exist");
 }
 
+/* What a token is worth; who its user is, when it is good. */
 static enum err
-check_token(struct app *app, struct request *req, struct response *res,
-    bool *ret_answered)
+look(struct app *app, struct request *req, enum token_verdict *ret_token,
+    enum session_verdict *ret_session)
 {
 	struct access_claims claims;
-	enum session_verdict session;
 	enum err err;
 
-	switch (tokens_read_access(app, req->arena, req->bearer, req->now_ms,
-	    &claims)) {
-	case TOKEN_OK:
-		break;
-	case TOKEN_EXPIRED:
-		return ERR_TOKEN_EXPIRED;
-	case TOKEN_BAD:
-		return ERR_UNAUTHORIZED;
-	}
+	*ret_token = tokens_read_access(app, req->arena, req->bearer,
+	    req->now_ms, &claims);
+	if (*ret_token != TOKEN_OK)
+		return OK;
 	err = sessions_check(app->db, &claims.session_id, &claims.user_id,
-	    &session, &req->lang);
-	if (err != OK)
+	    ret_session, &req->lang);
+	if (err != OK || *ret_session != SESSION_ALIVE)
 		return err;
-	if (session != SESSION_ALIVE)
-		return refuse(app, req, res, session, ret_answered);
 
 	req->has_user = true;
 	req->user_id = claims.user_id;
@@ -62,30 +55,88 @@ check_token(struct app *app, struct request *req, struct response *res,
 	return OK;
 }
 
+static enum err
+check_token(struct app *app, struct request *req, struct response *res,
+    bool *ret_answered)
+{
+	enum session_verdict session = SESSION_GONE;
+	enum token_verdict token;
+	enum err err;
+
+	err = look(app, req, &token, &session);
+	if (err != OK)
+		return err;
+	switch (token) {
+	case TOKEN_OK:
+		break;
+	case TOKEN_EXPIRED:
+		return ERR_TOKEN_EXPIRED;
+	case TOKEN_BAD:
+		return ERR_UNAUTHORIZED;
+	}
+	return session == SESSION_ALIVE ?
+	    OK :
+	    refuse(app, req, res, session, ret_answered);
+}
+
+static bool
+has_token(const struct app *app, const struct request *req)
+{
+	return req->bearer.len > 0 && !is_anon_key(app, req->bearer);
+}
+
+static enum err
+refuse_nobody(const struct app *app, const struct request *req,
+    struct response *res, bool *ret_answered)
+{
+	if (app->endpoint->dialect != DIALECT_AUTH)
+		return ERR_UNAUTHORIZED;
+	*ret_answered = true;
+	return app_error(app, req, res, 401, "no_authorization",
+	    "This endpoint requires a valid Bearer token");
+}
+
 enum err
 auth_apply(struct app *app, struct request *req, struct str apikey,
     struct str authorization, struct response *res, bool *ret_answered)
 {
 	const enum auth auth = app->endpoint->auth;
+	bool is_bearer;
 
 	*ret_answered = false;
 	if (auth == AUTH_NONE)
 		return OK;
 	if (!is_anon_key(app, apikey))
 		return ERR_INVALID_API_KEY;
+	is_bearer = http_bearer(authorization, &req->bearer);
 	if (auth == AUTH_APIKEY)
 		return OK;
-	if (authorization.len > 0 && !http_bearer(authorization, &req->bearer))
+	if (authorization.len > 0 && !is_bearer)
 		return ERR_UNAUTHORIZED;
-	if (req->bearer.len > 0 && !is_anon_key(app, req->bearer))
+	if (has_token(app, req))
 		return check_token(app, req, res, ret_answered);
 	if (auth == AUTH_OPTIONAL)
 		return OK;
-	if (app->endpoint->dialect != DIALECT_AUTH)
-		return ERR_UNAUTHORIZED;
-	*ret_answered = true;
-	return app_error(app, req, res, 401, "no_authorization",
-	    "This endpoint requires a valid Bearer token");
+	return refuse_nobody(app, req, res, ret_answered);
+}
+
+enum err
+auth_demand(struct app *app, struct request *req, struct response *res,
+    bool *ret_answered)
+{
+	*ret_answered = false;
+	if (has_token(app, req))
+		return check_token(app, req, res, ret_answered);
+	return refuse_nobody(app, req, res, ret_answered);
+}
+
+enum err
+auth_recognise(struct app *app, struct request *req)
+{
+	enum session_verdict session;
+	enum token_verdict token;
+
+	return has_token(app, req) ? look(app, req, &token, &session) : OK;
 }
 
 enum err

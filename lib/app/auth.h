@@ -18,6 +18,15 @@ enum err auth_apply(struct app *app, struct request *req, struct str apikey,
     struct str authorization, struct response *res, bool *ret_answered);
 
 /*
+ * For endpoints with AUTH_APIKEY that want to know their user after all.
+ * auth_demand() answers as AUTH_USER does; auth_recognise() refuses nobody and
+ * fills in the user of a token that is good.
+ */
+enum err auth_demand(struct app *app, struct request *req, struct response *res,
+    bool *ret_answered);
+enum err auth_recognise(struct app *app, struct request *req);
+
+/*
  * A user_id in the query or the body is a claim: it must be the token's user.
  */
 enum err auth_check_claimed_user(const struct request *req);

@@ -3,7 +3,9 @@
 #include "base/cleanup.h"
 #include "base/config.h"
 #include "base/uuid.h"
+#include "provider/appleid_keys.h"
 #include "wire/http.h"
+#include "wire/rs256.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +27,7 @@ static const struct key_file key_files[] = {
 	{ "storage", offsetof(struct keys, storage) },
 	{ "webhook", offsetof(struct keys, webhook) },
 	{ "sandbox", offsetof(struct keys, sandbox) },
+	{ "apple", offsetof(struct keys, apple) },
 };
 
 #define KEY_FILES_COUNT (sizeof(key_files) / sizeof(key_files[0]))
@@ -80,6 +83,29 @@ random_hex(char hex[KEY_HEX_LENGTH + 1])
 	sodium_memzero(bytes, sizeof(bytes));
 }
 
+/* The stand-in for Apple's sign-in signs as Apple does, with RSA. */
+static bool
+create_sandbox_identity_key(const char *state_dir, struct buf *problem)
+{
+	CLEANUP(buf_free) struct buf pem;
+	char path[KEY_PATH_BYTES];
+	bool ok;
+
+	buf_init(&pem, RS256_KEY_FILE_BYTES_MAX);
+	if (!path_of(state_dir, APPLEID_SANDBOX_KEY, path))
+		return false;
+	/* Making one takes a while, and it is rarely missing. */
+	if (access(path, F_OK) == 0)
+		return true;
+	if (!rs256_generate(&pem)) {
+		buf_appendf(problem, "no RSA key can be made");
+		return false;
+	}
+	ok = create_file(path, pem.ptr, 0600, problem);
+	sodium_memzero(pem.ptr, pem.len);
+	return ok;
+}
+
 bool
 keys_create(const char *state_dir, const char *anon_key, struct buf *problem)
 {
@@ -95,6 +121,8 @@ keys_create(const char *state_dir, const char *anon_key, struct buf *problem)
 	(void)snprintf(line, sizeof(line), "k1 %s\n", hex);
 	if (!key_path(state_dir, "jwt", path) ||
 	    !create_file(path, line, 0600, problem))
+		return false;
+	if (!create_sandbox_identity_key(state_dir, problem))
 		return false;
 	random_hex(hex);
 	(void)snprintf(line, sizeof(line), "%.128s",

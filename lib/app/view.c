@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/view.h"
 #include "app/links.h"
-#include "domain/media.h"
 
 /* A client that asks again: soon at first, later less often. */
 #define POLL_AFTER_MIN_MS INT64_C(2000)
@@ -61,19 +60,14 @@ static void
 write_video_url(const struct app *app, const struct request *req,
     struct json_writer *w, const struct job *job)
 {
-	char user[UUID_TEXT_BYTES], id[UUID_TEXT_BYTES];
-	char name[MEDIA_NAME_BYTES];
 	struct buf url;
 
-	if (job->state != JOB_COMPLETED || !job->has_video) {
+	if (job->state != JOB_COMPLETED || job->video_name.len == 0) {
 		json_null(w, "video_url");
 		return;
 	}
-	uuid_format(&job->user_id, user);
-	uuid_format(&job->id, id);
-	(void)snprintf(name, sizeof(name), "%s/%s.mp4", user, id);
 	buf_init(&url, CONFIG_VALUE_BYTES_MAX + 1024);
-	links_write_url(app, "videos", name, req->now_ms, &url);
+	links_write_url(app, "videos", job->video_name.ptr, req->now_ms, &url);
 	json_str(w, "video_url", buf_str(&url));
 	buf_free(&url);
 }
@@ -218,8 +212,7 @@ view_auth_user(struct json_writer *w, const char *name,
 		json_end_array(w);
 	}
 	json_end_object(w);
-	json_begin_object(w, "user_metadata");
-	json_end_object(w);
+	json_raw(w, "user_metadata", str_from(account->user_metadata));
 	write_apple_identity(w, account);
 	json_time(w, "created_at", account->created_at_ms);
 	json_time(w, "updated_at", account->updated_at_ms);

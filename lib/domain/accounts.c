@@ -20,8 +20,8 @@ accounts_get(struct db *db, const struct uuid *user_id,
 	static const char sql[] =
 	    "SELECT id, status, is_guest, tier, email, apple_sub, language,"
 	    " theme_preference, grant_state, app_account_token,"
-	    " credits_remaining, credits_total, created_at_ms, updated_at_ms"
-	    " FROM users WHERE id = ?1";
+	    " credits_remaining, credits_total, created_at_ms, updated_at_ms,"
+	    " user_metadata FROM users WHERE id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	struct account *a = ret_account;
 	bool found;
@@ -54,6 +54,8 @@ accounts_get(struct db *db, const struct uuid *user_id,
 	    sizeof(a->theme_preference));
 	(void)str_copy(db_column_str(stmt, 8), a->grant_state,
 	    sizeof(a->grant_state));
+	(void)str_copy(db_column_str(stmt, 14), a->user_metadata,
+	    sizeof(a->user_metadata));
 	return OK;
 }
 
@@ -143,6 +145,43 @@ accounts_change_settings(struct db *db, const struct uuid *user_id,
 	if (err == OK)
 		*ret_account = change.account;
 	return err;
+}
+
+struct metadata_change {
+	const struct account *account;
+	struct str metadata;
+	int64_t now_ms;
+};
+
+static enum err
+set_metadata(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "UPDATE users SET user_metadata = ?3, updated_at_ms = ?4"
+	    " WHERE id = ?1 AND user_metadata = ?2 AND status = 'active'";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct metadata_change *change = arg;
+	int64_t changes;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, &change->account->id);
+	db_bind_text(stmt, 2, change->account->user_metadata);
+	db_bind_str(stmt, 3, change->metadata);
+	db_bind_int64(stmt, 4, change->now_ms);
+	err = db_run_changes(stmt, &changes);
+	if (err != OK)
+		return err;
+	return changes == 1 ? OK : ERR_CONFLICT;
+}
+
+enum err
+accounts_set_metadata(struct db *db, const struct account *account,
+    struct str metadata, int64_t now_ms)
+{
+	struct metadata_change change = { account, metadata, now_ms };
+
+	assert(metadata.len <= ACCOUNT_METADATA_BYTES_MAX);
+	return db_transaction(db, set_metadata, &change);
 }
 
 struct ban {

@@ -16,6 +16,9 @@ enum account_status { ACCOUNT_ACTIVE, ACCOUNT_BANNED, ACCOUNT_DELETED };
 
 #define ACCOUNT_TEXT_BYTES 256
 
+/* What a client may keep with an account, as JSON; the schema says so too. */
+#define ACCOUNT_METADATA_BYTES_MAX 16384
+
 struct account {
 	struct uuid id;
 	enum account_status status;
@@ -26,6 +29,7 @@ struct account {
 	char language[3];
 	char theme_preference[8];
 	char grant_state[16];
+	char user_metadata[ACCOUNT_METADATA_BYTES_MAX + 1]; /* an object */
 	struct uuid app_account_token;
 	int64_t credits_remaining;
 	int64_t credits_total;
@@ -58,6 +62,13 @@ bool accounts_theme_preference_ok(struct str theme_preference);
 enum err accounts_change_settings(struct db *db, const struct uuid *user_id,
     const struct account_settings *settings, int64_t now_ms,
     struct account *ret_account);
+
+/*
+ * Replaces the metadata, which must still be what `account` says.  Errors:
+ * ERR_CONFLICT when it is not: read again and repeat.
+ */
+enum err accounts_set_metadata(struct db *db, const struct account *account,
+    struct str metadata, int64_t now_ms);
 
 /*
  * Bans (and ends all sessions) or lifts a ban, in a transaction of its own.

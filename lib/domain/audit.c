@@ -20,7 +20,7 @@ static const char *const titles[AUDIT_INVARIANT_MAX + 1] = {
 	[7] = "a job has one open attempt",
 	[8] = "a completed video has its file, a file its row",
 	[9] = "the ledger is an unbroken chain",
-	[10] = "a session is of somebody who may come in",
+	[10] = "an account is one person's, and what was merged is empty",
 	[11] = "a deleted account is empty",
 };
 
@@ -46,7 +46,7 @@ static const struct {
 	{ 7, "SELECT COUNT(*) FROM attempts" },
 	{ 8, "SELECT COUNT(*) FROM objects" },
 	{ 9, "SELECT COUNT(*) FROM users" },
-	{ 10, "SELECT COUNT(*) FROM sessions" },
+	{ 10, "SELECT COUNT(*) FROM users" },
 	{ 11, "SELECT COUNT(*) FROM users" },
 };
 
@@ -76,22 +76,25 @@ static const struct check {
 
 	{ 2, "the job has no hold of its cost by its user",
 	    "SELECT id FROM jobs j WHERE NOT EXISTS"
-	    " (SELECT 1 FROM ledger_entries l WHERE l.job_id = j.id"
-	    "  AND l.kind = 'hold' AND l.user_id = j.user_id"
+	    " (SELECT 1 FROM ledger_entries l JOIN users u ON u.id = l.user_id"
+	    "  WHERE l.job_id = j.id AND l.kind = 'hold'"
+	    "  AND j.user_id IN (u.id, u.merged_into_id)"
 	    "  AND l.amount_credits = j.cost_credits)" },
 	/* The settlements' index serves where its own condition stands. */
 	{ 2, "the completed job has no capture of its cost",
 	    "SELECT id FROM jobs j WHERE state = 'completed' AND NOT EXISTS"
-	    " (SELECT 1 FROM ledger_entries l WHERE l.job_id = j.id"
+	    " (SELECT 1 FROM ledger_entries l JOIN users u ON u.id = l.user_id"
+	    "  WHERE l.job_id = j.id"
 	    "  AND l.kind IN ('capture', 'release') AND l.kind = 'capture'"
-	    "  AND l.user_id = j.user_id"
+	    "  AND j.user_id IN (u.id, u.merged_into_id)"
 	    "  AND l.amount_credits = j.cost_credits)" },
 	{ 2, "the job that failed has no release of its cost",
 	    "SELECT id FROM jobs j"
 	    " WHERE state IN ('failed', 'cancelled', 'lost') AND NOT EXISTS"
-	    " (SELECT 1 FROM ledger_entries l WHERE l.job_id = j.id"
+	    " (SELECT 1 FROM ledger_entries l JOIN users u ON u.id = l.user_id"
+	    "  WHERE l.job_id = j.id"
 	    "  AND l.kind IN ('capture', 'release') AND l.kind = 'release'"
-	    "  AND l.user_id = j.user_id"
+	    "  AND j.user_id IN (u.id, u.merged_into_id)"
 	    "  AND l.amount_credits = j.cost_credits)" },
 	{ 2, "the job is settled though it is open",
 	    "SELECT id FROM jobs j WHERE due_at_ms IS NOT NULL AND EXISTS"
@@ -117,7 +120,8 @@ static const struct check {
 	    " AND amount_credits <>"
 	    " (SELECT COALESCE(SUM(h.credits), 0) FROM hold_lots h"
 	    "  JOIN credit_lots c ON c.id = h.lot_id"
-	    "  AND c.user_id = l.user_id WHERE h.job_id = l.job_id)" },
+	    "  JOIN users u ON c.user_id IN (u.id, u.merged_into_id)"
+	    "  WHERE h.job_id = l.job_id AND u.id = l.user_id)" },
 	{ 2, "credits came out of a lot without a hold",
 	    "SELECT job_id FROM hold_lots h WHERE NOT EXISTS"
 	    " (SELECT 1 FROM ledger_entries l WHERE l.job_id = h.job_id"
@@ -201,17 +205,36 @@ static const struct check {
 	    "  AND j.user_id = o.user_id AND j.state = 'completed'"
 	    "  AND j.is_hidden = 0)" },
 
-	{ 10, "the session is of an account that is banned or deleted",
-	    "SELECT s.user_id FROM sessions s JOIN users u"
-	    " ON u.id = s.user_id WHERE u.status <> 'active'" },
+	{ 10, "somebody is signed in to an account that is not active",
+	    "SELECT u.id FROM sessions s JOIN users u ON u.id = s.user_id"
+	    " WHERE u.status <> 'active' GROUP BY u.id" },
+	{ 10, "the guest has an Apple ID",
+	    "SELECT id FROM users WHERE is_guest = 1"
+	    " AND apple_sub IS NOT NULL" },
+	{ 10, "the account was merged but still has something",
+	    "SELECT id FROM users u WHERE merged_into_id IS NOT NULL AND"
+	    " (credits_remaining <> 0 OR apple_sub IS NOT NULL"
+	    "  OR EXISTS (SELECT 1 FROM jobs WHERE user_id = u.id)"
+	    "  OR EXISTS (SELECT 1 FROM objects WHERE user_id = u.id)"
+	    "  OR EXISTS (SELECT 1 FROM credit_lots WHERE user_id = u.id)"
+	    "  OR EXISTS (SELECT 1 FROM apple_tokens WHERE user_id = u.id))" },
+	{ 10, "the account was merged into one that was merged itself",
+	    "SELECT u.id FROM users u JOIN users h ON h.id = u.merged_into_id"
+	    " WHERE h.merged_into_id IS NOT NULL" },
+	{ 10, "the account received the gifts of two devices",
+	    "SELECT c.user_id FROM credit_lots c JOIN ledger_entries l"
+	    " ON l.lot_id = c.id AND l.kind = 'grant'"
+	    " WHERE c.expires_at_ms IS NULL"
+	    " GROUP BY c.user_id HAVING COUNT(*) > 1" },
 	{ 10, "the user has more sessions than are kept",
 	    "SELECT user_id FROM sessions GROUP BY user_id"
 	    " HAVING COUNT(*) > 10" },
 
 	{ 11, "the deleted account has a name or a way back in",
 	    "SELECT id FROM users WHERE status = 'deleted'"
+	    " AND merged_into_id IS NULL"
 	    " AND (email IS NOT NULL OR apple_sub IS NOT NULL"
-	    "  OR grant_state = 'pending' OR EXISTS"
+	    "  OR user_metadata <> '{}' OR grant_state = 'pending' OR EXISTS"
 	    "  (SELECT 1 FROM devices d WHERE d.user_id = users.id))" },
 	{ 11, "the deleted account has a job that is seen or tells its prompt",
 	    "SELECT j.id FROM jobs j JOIN users u ON u.id = j.user_id"
@@ -225,8 +248,13 @@ static const struct check {
 	    " JOIN users u ON u.id = r.user_id WHERE u.status = 'deleted'" },
 	{ 11, "nobody finishes the account's deletion",
 	    "SELECT id FROM users u WHERE status = 'deleted'"
-	    " AND NOT EXISTS (SELECT 1 FROM deletion_steps d"
-	    "  WHERE d.user_id = u.id)" },
+	    " AND merged_into_id IS NULL AND NOT EXISTS"
+	    " (SELECT 1 FROM deletion_steps d WHERE d.user_id = u.id)" },
+	{ 11, "nobody takes the deleted account's consent back at Apple",
+	    "SELECT t.user_id FROM apple_tokens t JOIN users u"
+	    " ON u.id = t.user_id AND u.status = 'deleted' WHERE NOT EXISTS"
+	    " (SELECT 1 FROM deletion_steps d WHERE d.user_id = t.user_id"
+	    "  AND d.step = 'apple' AND d.state = 'open')" },
 	{ 11, "the account is being deleted though it is there",
 	    "SELECT u.id FROM deletion_steps d JOIN users u"
 	    " ON u.id = d.user_id WHERE u.status <> 'deleted'" },

@@ -71,6 +71,17 @@ enum err credits_release(struct db *db, const struct uuid *user_id,
     const struct uuid *job_id, const char *reason, int64_t now_ms);
 
 /*
+ * Gives all that a user has to another: what is left of each lot, and the
+ * lots themselves, so that jobs under way go back there.  Both ledgers tell it
+ * as adjustments, "merged".  A user keeps one device's gift at most: when
+ * `into` has had one, what is left of the gift of `from` is lost, now and when
+ * a job gives some of it back.  Errors: ERR_USER_NOT_FOUND, ERR_CONFLICT past
+ * the largest balance.
+ */
+enum err credits_move(struct db *db, const struct uuid *from,
+    const struct uuid *into, int64_t now_ms);
+
+/*
  * Takes what is left of lots that have expired, up to `limit` of them, in a
  * transaction of its own.
  */

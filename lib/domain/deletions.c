@@ -6,6 +6,7 @@
 
 static const char step_jobs[] = "jobs";
 static const char step_files[] = "files";
+static const char step_apple[] = "apple";
 
 struct deletion {
 	const struct uuid *user_id;
@@ -18,7 +19,8 @@ erase_user(struct db *db, const struct deletion *d)
 {
 	static const char sql[] =
 	    "UPDATE users SET status = 'deleted', email = NULL,"
-	    " apple_sub = NULL, language = 'en', theme_preference = 'system',"
+	    " apple_sub = NULL, user_metadata = '{}', language = 'en',"
+	    " theme_preference = 'system',"
 	    " grant_state = CASE grant_state WHEN 'pending' THEN 'withheld'"
 	    "  ELSE grant_state END, updated_at_ms = ?2"
 	    " WHERE id = ?1 AND status <> 'deleted'";
@@ -61,9 +63,21 @@ add_step(struct db *db, const struct deletion *d, const char *name)
 }
 
 static enum err
+has_consent(struct db *db, const struct uuid *user_id, bool *ret_has)
+{
+	static const char sql[] =
+	    "SELECT 1 FROM apple_tokens WHERE user_id = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	db_bind_uuid(stmt, 1, user_id);
+	return db_step(stmt, ret_has);
+}
+
+static enum err
 begin(struct db *db, void *arg)
 {
 	const struct deletion *d = arg;
+	bool is_apples;
 	enum err err;
 
 	err = erase_user(db, d);
@@ -79,6 +93,10 @@ begin(struct db *db, void *arg)
 		err = add_step(db, d, step_jobs);
 	if (err == OK)
 		err = add_step(db, d, step_files);
+	if (err == OK)
+		err = has_consent(db, d->user_id, &is_apples);
+	if (err == OK && is_apples)
+		err = add_step(db, d, step_apple);
 	return err;
 }
 
@@ -216,6 +234,28 @@ deletions_files_gone(struct db *db, const struct uuid *user_id, bool *ret_done)
 	if (err == OK)
 		*ret_done = !found;
 	return err;
+}
+
+static enum err
+forget_consent(struct db *db, void *arg)
+{
+	static const char sql[] = "DELETE FROM apple_tokens WHERE user_id = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct outcome *outcome = arg;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, &outcome->step->user_id);
+	err = db_run(stmt);
+	return err != OK ? err : note_outcome(db, arg);
+}
+
+enum err
+deletions_consent_gone(struct db *db, const struct deletion_step *step,
+    int64_t now_ms)
+{
+	struct outcome outcome = { step, true, now_ms };
+
+	return db_transaction(db, forget_consent, &outcome);
 }
 
 /* A time that is always met lets the index of open steps serve. */

@@ -53,6 +53,13 @@ enum err deletions_forget_jobs(struct db *db, const struct uuid *user_id,
 enum err
 deletions_files_gone(struct db *db, const struct uuid *user_id, bool *ret_done);
 
+/*
+ * The step "apple" is done: the consent was taken back at Apple, and what we
+ * kept of it (domain/identities.h) is forgotten.
+ */
+enum err deletions_consent_gone(struct db *db, const struct deletion_step *step,
+    int64_t now_ms);
+
 /* Steps that have been open for longer than that. */
 enum err
 deletions_stuck_count(struct db *db, int64_t before_ms, int64_t *ret_count);

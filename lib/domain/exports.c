@@ -13,14 +13,15 @@ static const struct section {
 	} column[COLUMNS_MAX];
 } sections[] = {
 	{ "users",
-	    "SELECT id, status, tier, is_guest, apple_sub, email, language,"
+	    "SELECT id, status, tier, is_guest, apple_sub, email,"
+	    " user_metadata, language,"
 	    " theme_preference, app_account_token, credits_remaining,"
 	    " credits_total, debt_credits, grant_state, created_at_ms,"
 	    " updated_at_ms FROM users WHERE id = ?1",
 	    { { "id", EXPORT_ID }, { "status", EXPORT_TEXT },
 		{ "tier", EXPORT_TEXT }, { "is_guest", EXPORT_FLAG },
 		{ "apple_sub", EXPORT_TEXT }, { "email", EXPORT_TEXT },
-		{ "language", EXPORT_TEXT },
+		{ "user_metadata", EXPORT_TEXT }, { "language", EXPORT_TEXT },
 		{ "theme_preference", EXPORT_TEXT },
 		{ "app_account_token", EXPORT_ID },
 		{ "credits_remaining", EXPORT_NUMBER },
@@ -43,6 +44,10 @@ static const struct section {
 		{ "changes_seen", EXPORT_NUMBER },
 		{ "rejections", EXPORT_NUMBER }, { "created_at", EXPORT_TIME },
 		{ "seen_at", EXPORT_TIME } } },
+	{ "apple_consents",
+	    "SELECT client_id, created_at_ms FROM apple_tokens"
+	    " WHERE user_id = ?1",
+	    { { "client_id", EXPORT_TEXT }, { "created_at", EXPORT_TIME } } },
 	{ "jobs",
 	    "SELECT id, model_name, theme_id, company, prompt,"
 	    " image_object_id, duration_s, resolution, aspect_ratio,"

@@ -226,7 +226,7 @@ jobs_submit(struct db *db, const struct job_order *order, int64_t now_ms,
 #define JOB_COLUMNS \
 	"SELECT id, user_id, state, model_name, error_code, queue_position," \
 	" cost_credits, prompt, created_at_ms, completed_at_ms," \
-	" EXISTS (SELECT 1 FROM objects o WHERE o.job_id = jobs.id" \
+	" (SELECT o.name FROM objects o WHERE o.job_id = jobs.id" \
 	"  AND o.bucket = 'videos' AND o.state = 'stored') FROM jobs"
 
 static void
@@ -243,7 +243,7 @@ read_job(struct db_stmt *stmt, struct job *job)
 		.created_at_ms = db_column_int64(stmt, 8),
 		.completed_at_ms =
 		    db_column_is_null(stmt, 9) ? -1 : db_column_int64(stmt, 9),
-		.has_video = db_column_bool(stmt, 10),
+		.video_name = db_column_str(stmt, 10),
 	};
 	(void)str_copy(db_column_str(stmt, 3), job->model_name,
 	    sizeof(job->model_name));

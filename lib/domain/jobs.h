@@ -100,10 +100,11 @@ struct job {
 	int64_t queue_position; /* -1 = not known */
 	int64_t cost_credits;
 	int64_t refunded_credits;
-	bool has_video;
 	int64_t created_at_ms;
 	int64_t completed_at_ms; /* -1 while it is open */
-	struct str prompt; /* in the row: lives for the call */
+	/* In the row: they live for the call. */
+	struct str prompt;
+	struct str video_name; /* of the stored object; "" = none */
 };
 
 /* A job of this user that was not deleted. Errors: ERR_JOB_NOT_FOUND. */

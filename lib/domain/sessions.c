@@ -279,6 +279,60 @@ sessions_end_all(struct db *db, const struct uuid *user_id, int64_t now_ms)
 	return events_append(db, EVENT_SESSION, user_id, NULL, now_ms);
 }
 
+static enum err
+end_others(struct db *db, const struct uuid *user_id,
+    const struct uuid *session_id, int64_t now_ms)
+{
+	static const char sql[] =
+	    "DELETE FROM sessions WHERE user_id = ?1 AND id <> ?2";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	enum err err;
+
+	db_bind_uuid(stmt, 1, user_id);
+	db_bind_uuid(stmt, 2, session_id);
+	err = db_run(stmt);
+	if (err != OK)
+		return err;
+	return events_append(db, EVENT_SESSION, user_id, NULL, now_ms);
+}
+
+struct log_out {
+	struct session session; /* its id and user_id */
+	enum session_scope scope;
+	int64_t now_ms;
+};
+
+static enum err
+log_out(struct db *db, void *arg)
+{
+	const struct log_out *what = arg;
+	const struct session *session = &what->session;
+
+	switch (what->scope) {
+	case SESSION_THIS:
+		return end_one(db, session, what->now_ms);
+	case SESSION_OTHERS:
+		return end_others(db, &session->user_id, &session->id,
+		    what->now_ms);
+	case SESSION_ALL:
+		break;
+	}
+	return sessions_end_all(db, &session->user_id, what->now_ms);
+}
+
+enum err
+sessions_log_out(struct db *db, const struct uuid *user_id,
+    const struct uuid *session_id, enum session_scope scope, int64_t now_ms)
+{
+	struct log_out what = {
+		.session = { .id = *session_id, .user_id = *user_id },
+		.scope = scope,
+		.now_ms = now_ms,
+	};
+
+	return db_transaction(db, log_out, &what);
+}
+
 struct purge {
 	int64_t before_ms;
 	int64_t limit;

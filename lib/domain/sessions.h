@@ -89,6 +89,13 @@ enum err sessions_list(struct db *db, const struct uuid *user_id,
     struct session_summary ret_sessions[SESSIONS_PER_USER_MAX],
     size_t *ret_count);
 
+/* Which sessions a user ends, seen from the one that asks. */
+enum session_scope { SESSION_THIS, SESSION_OTHERS, SESSION_ALL };
+
+/* Signs out, in a transaction of its own; what has ended stays so. */
+enum err sessions_log_out(struct db *db, const struct uuid *user_id,
+    const struct uuid *session_id, enum session_scope scope, int64_t now_ms);
+
 /* Ends all sessions of a user. The caller holds a write transaction. */
 enum err
 sessions_end_all(struct db *db, const struct uuid *user_id, int64_t now_ms);

@@ -467,3 +467,54 @@ json_read(const struct json *object, const struct json_field *fields,
 	}
 	return true;
 }
+
+static void
+copy_number(struct json_writer *w, const char *name, const struct json *value)
+{
+	struct buf text;
+	double number = 0;
+	int64_t whole;
+
+	if (json_to_int64(value, -JSON_INT_MAX, JSON_INT_MAX, &whole)) {
+		json_int64(w, name, whole);
+		return;
+	}
+	/* Seventeen digits tell any two doubles apart. */
+	(void)json_to_double(value, &number);
+	buf_init(&text, 64);
+	buf_appendf(&text, "%.17g", number);
+	json_raw(w, name, buf_str(&text));
+	buf_free(&text);
+}
+
+void
+json_copy(struct json_writer *w, const char *name, const struct json *value)
+{
+	struct str text;
+	bool flag;
+
+	if (json_is_object(value) || json_is_array(value)) {
+		const bool is_object = json_is_object(value);
+		const struct json *member = json_first(value);
+
+		if (is_object)
+			json_begin_object(w, name);
+		else
+			json_begin_array(w, name);
+		for (; member != NULL; member = json_next(member))
+			json_copy(w, is_object ? json_name(member).ptr : NULL,
+			    member);
+		if (is_object)
+			json_end_object(w);
+		else
+			json_end_array(w);
+	} else if (json_to_str(value, &text)) {
+		json_str(w, name, text);
+	} else if (json_to_bool(value, &flag)) {
+		json_bool(w, name, flag);
+	} else if (json_is_null(value)) {
+		json_null(w, name);
+	} else {
+		copy_number(w, name, value);
+	}
+}

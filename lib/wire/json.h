@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/uuid.h"
+#include "wire/json_writer.h"
 
 /*
  * JSON (RFC 8259), stricter than cJSON, which does the parsing.
@@ -94,5 +95,9 @@ enum json_unknown { JSON_IGNORE_UNKNOWN, JSON_REFUSE_UNKNOWN };
 bool json_read(const struct json *object, const struct json_field *fields,
     size_t fields_count, enum json_unknown unknown, void *into,
     struct str *ret_bad_field);
+
+/* Writes a value as it was read; numbers keep their value, not their text. */
+void
+json_copy(struct json_writer *w, const char *name, const struct json *value);
 
 #endif

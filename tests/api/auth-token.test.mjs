@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: MIT
-// POST /auth/v1/token: a new access token for a refresh token.
+// POST /auth/v1/token: a new access token for a refresh token, or for an
+// identity token of Apple.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, test } from "node:test";
 import { id, sql, whileLocked } from "./support/database.mjs";
-import { assertError, assertPersonal, assertStatements }
+import { assertAuditClean, assertError, assertPersonal, assertStatements }
     from "./support/expect.mjs";
+import { assertRefused, identityToken, signedIn, signIn }
+    from "./support/identity.mjs";
 import { start } from "./support/instance.mjs";
-import { creditsOf, stopWorker } from "./support/jobs.mjs";
-import { claimsOf } from "./support/tokens.mjs";
+import { creditsOf, orderJob, statusOf, stopWorker }
+    from "./support/jobs.mjs";
+import { badTokens, claimsOf, flipBit, lostTokens }
+    from "./support/tokens.mjs";
 
 const PATH = "/auth/v1/token?grant_type=refresh_token";
 
@@ -154,6 +159,8 @@ test("a suspended user is not refreshed", async () => {
 	await sql(rendio, `UPDATE users SET status = 'banned'
 	    WHERE id = ${id(other.user_id)}`);
 	assertError(await refresh(other), 400, "user_banned", "auth");
+	await sql(rendio, `DELETE FROM sessions
+	    WHERE user_id = ${id(other.user_id)}`);
 });
 
 test("another grant is 400 invalid_credentials", async () => {
@@ -204,4 +211,180 @@ test("the official client knows a dead session by our code", async () => {
 	assert.equal((await rendio.cli("user", "ban", guest.user_id)).code, 0);
 	const { error } = await client.auth.refreshSession();
 	assert.equal(error.code, "refresh_token_not_found");
+});
+
+// --- grant_type=id_token -----------------------------------------------------
+
+test("an unknown Apple ID gets an account of its own, without a gift",
+    async () => {
+	const id_token = await identityToken(rendio, "new.person");
+	const body = assertPersonal(await signIn(rendio, { id_token }));
+
+	assert.deepEqual(Object.keys(body), ["access_token", "refresh_token",
+		"expires_in", "expires_at", "token_type", "user"]);
+	assert.equal(body.user.is_anonymous, false);
+	assert.equal(body.user.email, "new.person@privaterelay.appleid.com");
+	assert.deepEqual(body.user.app_metadata,
+	    { provider: "apple", providers: ["apple"] });
+	assert.equal(body.user.identities[0].id, "new.person");
+	const claims = claimsOf(body.access_token);
+	assert.equal(claims.sub, body.user.id);
+	assert.equal(claims.is_anonymous, false);
+	assert.equal(claims.amr[0].method, "oauth");
+	assert.equal(await creditsOf(rendio, body), 0);
+	const again = await signedIn(rendio, "new.person");
+	assert.equal(again.user.id, body.user.id);
+	assert.notEqual(again.refresh_token, body.refresh_token);
+	await refreshed(again);
+});
+
+test("a guest with an unknown Apple ID is upgraded in place", async () => {
+	const guest = await rendio.guest("upgraded");
+	const job = await orderJob(rendio, guest);
+	const body = assertPersonal(await signIn(rendio,
+	    { id_token: await identityToken(rendio, "upgraded.person") },
+	    { bearer: guest.access_token }));
+
+	assert.equal(body.user.id, guest.user_id);
+	assert.equal((await statusOf(rendio, body, job)).status, 200);
+	assert.equal(await creditsOf(rendio, body),
+	    await creditsOf(rendio, guest));
+	// The phone's secret no longer opens what belongs to an Apple ID.
+	const back = await rendio.guest("upgraded", guest.device_id);
+	assert.notEqual(back.user_id, guest.user_id);
+	assert.equal(back.credits_remaining, 0);
+	await assertAuditClean(rendio);
+});
+
+test("a known Apple ID is signed in to its account whoever asks", async () => {
+	const owner = await signedIn(rendio, "known.person");
+	const guest = await rendio.guest("visitor");
+	const body = assertPersonal(await signIn(rendio,
+	    { id_token: await identityToken(rendio, "known.person") },
+	    { bearer: guest.access_token }));
+
+	assert.equal(body.user.id, owner.user.id);
+	assert.equal(await creditsOf(rendio, guest), 10);
+});
+
+test("link_identity attaches to the user of the token, or is refused",
+    async () => {
+	const guest = await rendio.guest("linker");
+	const link = async (sub, bearer) => await signIn(rendio, {
+		id_token: await identityToken(rendio, sub),
+		link_identity: true }, { bearer });
+
+	assertError(await link("linked", undefined), 401, "no_authorization",
+	    "auth");
+	assertError(await link("linked", rendio.anonKey), 401,
+	    "no_authorization", "auth");
+	for (const bearer of Object.values(badTokens(rendio, guest)))
+		assertError(await link("linked", bearer), 403, "bad_jwt",
+		    "auth");
+	assertError(await link("linked",
+	    lostTokens(rendio, guest, guest).session_not_found), 403,
+	    "session_not_found", "auth");
+	const body = assertPersonal(await link("linked", guest.access_token));
+	assert.equal(body.user.id, guest.user_id);
+	assert.equal(body.user.is_anonymous, false);
+	// Its own again, another one, and one of somebody else.
+	await signedIn(rendio, "somebody.else");
+	for (const sub of ["linked", "another", "somebody.else"])
+		assertError(await link(sub, guest.access_token), 422,
+		    "identity_already_exists", "auth");
+	const other = await rendio.guest("linker-2");
+	assertError(await link("linked", other.access_token), 422,
+	    "identity_already_exists", "auth");
+	assert.equal(await creditsOf(rendio, other), 10);
+});
+
+test("a token with a nonce is taken once, and only with its nonce",
+    async () => {
+	const nonce = "a raw nonce";
+	const id_token = await identityToken(rendio, "nonce.person", nonce);
+	const hash = createHash("sha256").update(nonce).digest("hex");
+
+	for (const wrong of [undefined, "", "another", hash])
+		assertRefused(await signIn(rendio, { id_token, nonce: wrong }),
+		    "invalid nonce");
+	assertRefused(await signIn(rendio, { nonce,
+		id_token: await identityToken(rendio, "nonce.person") }),
+	    "invalid nonce");
+	const all = await Promise.all(Array.from({ length: 10 }, () =>
+	    signIn(rendio, { id_token, nonce })));
+	assert.equal(all.filter(({ status }) => status === 200).length, 1);
+	assertRefused(await signIn(rendio, { id_token, nonce }),
+	    "ID token was used before");
+});
+
+test("a token that cannot be linked may still sign in", async () => {
+	const nonce = "for both";
+	const owner = await signedIn(rendio, "both.person");
+	const guest = await rendio.guest("both");
+	const id_token = await identityToken(rendio, "both.person", nonce);
+
+	assertError(await signIn(rendio,
+	    { id_token, nonce, link_identity: true },
+	    { bearer: guest.access_token }), 422, "identity_already_exists",
+	    "auth");
+	assert.equal(assertPersonal(await signIn(rendio, { id_token, nonce }))
+	    .user.id, owner.user.id);
+});
+
+test("an identity token that is not good is refused in OAuth's words",
+    async () => {
+	const good = await identityToken(rendio, "bad.person");
+	const [head, body, mac] = good.split(".");
+	const encode = (value) =>
+	    Buffer.from(JSON.stringify(value)).toString("base64url");
+	const claims = claimsOf(good);
+
+	for (const id_token of [undefined, null, ""])
+		assertRefused(await signIn(rendio, { id_token }),
+		    "id_token required");
+	for (const [what, id_token] of Object.entries({
+		"garbage": "garbage",
+		"three parts": "a.b.c",
+		"no signature": `${head}.${body}.`,
+		"a flipped bit": flipBit(good, 2),
+		"alg none": `${encode({ alg: "none", kid: "sandbox" })}.${body}.`,
+		"another kid": `${encode({ alg: "RS256", kid: "k" })}.${body}.${mac}`,
+		"another subject":
+		    `${head}.${encode({ ...claims, sub: "victim" })}.${mac}`,
+		"too long": "A".repeat(9000),
+	}))
+		assertRefused(await signIn(rendio, { id_token }), "Bad ID token",
+		    what);
+	const ours = await rendio.guest("ours");
+	assertError(await signIn(rendio, { id_token: ours.access_token }), 400,
+	    "validation_failed", "auth");
+	assertError(await signIn(rendio, { id_token: 7 }), 400,
+	    "validation_failed", "auth");
+});
+
+test("another provider is 400 provider_disabled", async () => {
+	const id_token = await identityToken(rendio, "other.provider");
+
+	for (const provider of ["google", "", "Apple", undefined])
+		assertError(await signIn(rendio, { id_token, provider }), 400,
+		    "provider_disabled", "auth");
+});
+
+test("the Apple ID of a suspended account is 403 user_banned", async () => {
+	const owner = await signedIn(rendio, "banned.person");
+
+	assert.equal((await rendio.cli("user", "ban", owner.user.id)).code, 0);
+	assertError(await signIn(rendio,
+	    { id_token: await identityToken(rendio, "banned.person") }), 403,
+	    "user_banned", "auth");
+});
+
+test("twenty parallel sign-ins of a new person make one account", async () => {
+	const id_token = await identityToken(rendio, "parallel.person");
+	const all = await Promise.all(Array.from({ length: 20 }, () =>
+	    signIn(rendio, { id_token })));
+
+	assert.deepEqual([...new Set(all.map(({ status }) => status))], [200]);
+	assert.equal(new Set(all.map((res) => res.json().user.id)).size, 1);
+	await assertAuditClean(rendio);
 });

@@ -11,7 +11,7 @@ import { endOf, orderJob, remove } from "./support/jobs.mjs";
 import { claimsOf } from "./support/tokens.mjs";
 
 const TARGET = "/functions/v1/export-account";
-const SECTIONS = ["users", "sessions", "devices", "jobs", "attempts",
+const SECTIONS = ["users", "sessions", "devices", "apple_consents", "jobs", "attempts",
 	"requests", "ledger_entries", "credit_lots", "objects", "events"];
 
 let rendio, ada, bob, seen, deleted;
@@ -82,7 +82,8 @@ test("every table that names a user is in it, or is no one's data", async () => 
 	const tables = await sql(rendio, "SELECT m.name FROM sqlite_schema m" +
 	    " JOIN pragma_table_info(m.name) c ON c.name = 'user_id'" +
 	    " WHERE m.type = 'table' ORDER BY m.name");
-	const exported = { idempotency_records: "requests" };
+	const exported = { idempotency_records: "requests",
+		apple_tokens: "apple_consents" };
 	// Steps exist only of who can no longer ask.
 	const left = ["deletion_steps"];
 

@@ -59,7 +59,7 @@ test("an order is answered at once with its charge", async () => {
 	assert.equal(body.credits_used, 4);
 	assert.equal(body.credits_remaining, 6);
 	assert.equal(res.headers["x-idempotent-replay"], undefined);
-	await assertStatements(rendio, res, 18);
+	await assertStatements(rendio, res, 19);
 	assert.equal(await creditsOf(rendio, ada), 6);
 	const { entries: [entry] } = await historyOf(rendio, ada);
 	assert.equal(entry.reason, "hold");
@@ -270,7 +270,7 @@ test("who has too few credits is told the numbers and pays nothing", async () =>
 	const jobs = await rendio.request("GET", "/functions/v1/get-video-jobs",
 	    { bearer: bob.access_token });
 	assert.deepEqual(jobs.json().jobs, []);
-	await assertStatements(rendio, res, 9);
+	await assertStatements(rendio, res, 10);
 });
 
 test("the last credit can be spent, and not one more", async () => {
@@ -319,4 +319,31 @@ test("a database that is locked for too long is 503, and nothing is charged",
 
 test("the audit finds nothing", async () => {
 	await assertAuditClean(rendio);
+});
+
+test("two hundred open orders are enough for one user", async () => {
+	const eager = await rendio.guest("eager");
+	await rendio.cli("user", "grant", eager.user_id, "990", "--reason",
+	    "tests");
+	for (let i = 0; i < 10; i++) {
+		const answers = await Promise.all(Array.from({ length: 20 },
+		    () => order(rendio, eager)));
+		for (const res of answers)
+			assertPersonal(res);
+	}
+	assertError(await order(rendio, eager), 429, "too_many_jobs");
+	assert.equal(await creditsOf(rendio, eager), 1000 - 200 * 4);
+	assertPersonal(await order(rendio, rich));
+});
+
+test("without a provider it is 502 and nothing is charged", async () => {
+	const alone = await start({ env: { RENDIO_FAL_KEY: "id:secret" } });
+	try {
+		const guest = await alone.guest("nobody-makes-it");
+		const res = await order(alone, guest);
+		assertError(res, 502, "provider_unavailable");
+		assert.equal(await creditsOf(alone, guest), 10);
+	} finally {
+		await alone.stop();
+	}
 });

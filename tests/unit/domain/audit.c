@@ -667,7 +667,7 @@ a_session_of_who_may_not_come_in_is_found(void **state)
 		damage(&w->f, "UPDATE users SET status = '%s' WHERE id = %s",
 		    status[i], literal_of(&w->f.ada).text);
 		expect(w, 10,
-		    "the session is of an account that is banned or deleted",
+		    "somebody is signed in to an account that is not active",
 		    &w->f.ada);
 	}
 }
@@ -800,6 +800,74 @@ it_raises_no_alarm_while_others_work(void **state)
 #define WORLD(function) \
 	cmocka_unit_test_setup_teardown(function, set_up_world, tear_down)
 
+static void
+somebody_is_signed_in_to_a_suspended_account(void **state)
+{
+	const struct world *w = *state;
+	const struct fixture *f = &w->f;
+
+	damage(f,
+	    "INSERT INTO sessions (id, user_id, refresh_salt, method,"
+	    " created_at_ms, refreshed_at_ms)"
+	    " VALUES (randomblob(16), %s, randomblob(16), 'anonymous', 0, 0);"
+	    "UPDATE users SET status = 'banned' WHERE id = %s;",
+	    literal_of(&f->bob).text, literal_of(&f->bob).text);
+	expect(w, 10, "somebody is signed in to an account that is not active",
+	    &f->bob);
+}
+
+static void
+a_guest_has_an_apple_id(void **state)
+{
+	const struct world *w = *state;
+
+	damage(&w->f, "UPDATE users SET apple_sub = 's' WHERE id = %s;",
+	    literal_of(&w->f.bob).text);
+	expect(w, 10, "the guest has an Apple ID", &w->f.bob);
+}
+
+static void
+a_merged_account_still_has_jobs(void **state)
+{
+	const struct world *w = *state;
+	const struct fixture *f = &w->f;
+
+	damage(f,
+	    "UPDATE users SET status = 'deleted', merged_into_id = %s"
+	    " WHERE id = %s;",
+	    literal_of(&f->bob).text, literal_of(&f->ada).text);
+	expect(w, 10, "the account was merged but still has something",
+	    &f->ada);
+}
+
+static void
+an_account_was_merged_into_a_merged_one(void **state)
+{
+	const struct world *w = *state;
+	const struct fixture *f = &w->f;
+
+	damage(f,
+	    "UPDATE users SET status = 'deleted', merged_into_id = id"
+	    " WHERE id = %s;",
+	    literal_of(&f->bob).text);
+	expect(w, 10, "the account was merged into one that was merged itself",
+	    &f->bob);
+}
+
+static void
+an_account_has_the_gifts_of_two(void **state)
+{
+	const struct world *w = *state;
+	const struct fixture *f = &w->f;
+
+	assert_int_equal(grant(f, &f->bob, 1), OK);
+	damage(f,
+	    "UPDATE credit_lots SET user_id = %s WHERE id IN (SELECT lot_id"
+	    " FROM ledger_entries WHERE kind = 'grant');",
+	    literal_of(&f->bob).text);
+	expect(w, 10, "the account received the gifts of two devices", &f->bob);
+}
+
 int
 main(void)
 {
@@ -846,6 +914,11 @@ main(void)
 		WORLD(
 		    all_violations_are_counted_and_the_first_hundred_reported),
 		WORLD(it_raises_no_alarm_while_others_work),
+		WORLD(somebody_is_signed_in_to_a_suspended_account),
+		WORLD(a_guest_has_an_apple_id),
+		WORLD(a_merged_account_still_has_jobs),
+		WORLD(an_account_was_merged_into_a_merged_one),
+		WORLD(an_account_has_the_gifts_of_two),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

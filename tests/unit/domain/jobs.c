@@ -200,7 +200,7 @@ a_job_is_shown_to_its_user_only(void **state)
 	assert_int_equal(seen.job[0].queue_position, -1);
 	assert_int_equal(seen.job[0].completed_at_ms, -1);
 	assert_int_equal(seen.job[0].created_at_ms, NOW);
-	assert_false(seen.job[0].has_video);
+	assert_int_equal(seen.job[0].video_name.len, 0);
 	assert_string_equal(seen.job[0].model_name, f->model.name);
 	assert_string_equal(seen.prompt, "a quiet sea");
 	assert_int_equal(jobs_get(f->db, &f->bob, &id, see, &seen),

@@ -36,6 +36,8 @@ CREATE INDEX deletion_steps_to_take ON deletion_steps (next_try_at_ms)
   WHERE state = 'open';
 
 -- Everything of a user is found: hidden jobs too, and files.
+DROP INDEX jobs_hidden_by_user;
 DROP INDEX jobs_by_user;
 CREATE INDEX jobs_by_user ON jobs (user_id, id);
+DROP INDEX objects_by_user;
 CREATE INDEX objects_by_user ON objects (user_id, id);
