@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/audit.h"
+#include "domain/audit_private.h"
 #include "domain/credits.h"
 #include "store/objects.h"
 
@@ -15,6 +16,7 @@ static const char *const titles[AUDIT_INVARIANT_MAX + 1] = {
 	[1] = "balance, ledger and lots agree",
 	[2] = "a job holds once and is settled once",
 	[3] = "an open job has a next action and a deadline",
+	[4] = "a purchase is credited once, a refund taken back once",
 	[5] = "a device has had one gift",
 	[6] = "a key names one job of its user",
 	[7] = "a job has one open attempt",
@@ -41,6 +43,7 @@ static const struct {
 	{ 1, "SELECT COUNT(*) FROM users" },
 	{ 2, "SELECT COUNT(*) FROM jobs" },
 	{ 3, "SELECT COUNT(*) FROM jobs WHERE due_at_ms IS NOT NULL" },
+	{ 4, "SELECT COUNT(*) FROM purchases" },
 	{ 5, "SELECT COUNT(*) FROM devices" },
 	{ 6, "SELECT COUNT(*) FROM idempotency_records" },
 	{ 7, "SELECT COUNT(*) FROM attempts" },
@@ -54,11 +57,7 @@ static const struct {
  * Each selects the id of what violates an invariant.  One statement sees one
  * moment, so these need no snapshot.
  */
-static const struct check {
-	int number;
-	const char *problem;
-	const char *sql;
-} checks[] = {
+static const struct check checks[] = {
 	/* audit: walks the table */
 	{ 1, "the balance is not the sum of the ledger",
 	    "SELECT id FROM users u WHERE credits_remaining <>"
@@ -128,13 +127,15 @@ static const struct check {
 	    "  AND l.kind = 'hold')" },
 	/* What went back to another lot is too much there. */
 	{ 2, "more is left in the lot than its holds allow",
-	    "SELECT c.id FROM credit_lots c JOIN"
+	    "SELECT c.id FROM credit_lots c LEFT JOIN"
 	    " (SELECT h.lot_id, SUM(h.credits) AS held FROM hold_lots h"
 	    "  WHERE NOT EXISTS (SELECT 1 FROM ledger_entries l"
 	    "   WHERE l.job_id = h.job_id"
 	    "   AND l.kind IN ('capture', 'release') AND l.kind = 'release')"
 	    "  GROUP BY h.lot_id) t ON t.lot_id = c.id"
-	    " WHERE c.remaining_credits + t.held > c.credits" },
+	    " WHERE c.remaining_credits + c.paid_credits"
+	    "  + COALESCE(t.held, 0)"
+	    "  > c.credits - c.refunded_credits + c.owed_credits" },
 
 	{ 3, "the open job has no attempt that fits its state",
 	    "SELECT id FROM jobs j WHERE due_at_ms IS NOT NULL AND NOT EXISTS"
@@ -336,6 +337,8 @@ run_checks(struct db *db, int64_t now_ms, struct audit *audit)
 	for (size_t i = 0; err == OK && i < sizeof(checks) / sizeof(checks[0]);
 	     i++)
 		err = run_check(db, &checks[i], NULL, audit);
+	for (size_t i = 0; err == OK && i < audit_purchase_checks_count; i++)
+		err = run_check(db, &audit_purchase_checks[i], NULL, audit);
 	for (size_t i = 0; err == OK &&
 	     i < sizeof(overdue_checks) / sizeof(overdue_checks[0]);
 	     i++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/credits.h"
+#include "domain/debts.h"
 #include "domain/events.h"
 #include "domain/ledger.h"
 
@@ -13,7 +14,6 @@
 
 /* Later than any date: lots that do not expire burn after those that do. */
 #define BURN_RANK_FREE INT64_C(9000000000000000)
-#define BURN_RANK_BOUGHT INT64_C(9100000000000000)
 
 struct taking {
 	struct uuid lot_id;
@@ -41,24 +41,22 @@ credits_balance(struct db *db, const struct uuid *user_id, int64_t *ret_balance)
 }
 
 static enum err
-add_lot(struct db *db, const struct uuid *user_id, const char *source,
-    int64_t amount, int64_t now_ms, struct uuid *ret_lot_id)
+add_free_lot(struct db *db, const struct uuid *user_id, int64_t amount,
+    int64_t now_ms, struct uuid *ret_lot_id)
 {
 	static const char sql[] =
 	    "INSERT INTO credit_lots (id, user_id, source, credits,"
 	    " remaining_credits, burn_rank, created_at_ms)"
-	    " VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)";
+	    " VALUES (?1, ?2, 'free', ?3, ?3, ?4, ?5)";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	const struct uuid id = uuid_sortable(now_ms);
 	enum err err;
 
 	db_bind_uuid(stmt, 1, &id);
 	db_bind_uuid(stmt, 2, user_id);
-	db_bind_text(stmt, 3, source);
-	db_bind_int64(stmt, 4, amount);
-	db_bind_int64(stmt, 5,
-	    strcmp(source, "free") == 0 ? BURN_RANK_FREE : BURN_RANK_BOUGHT);
-	db_bind_int64(stmt, 6, now_ms);
+	db_bind_int64(stmt, 3, amount);
+	db_bind_int64(stmt, 4, BURN_RANK_FREE);
+	db_bind_int64(stmt, 5, now_ms);
 	err = db_run(stmt);
 	if (err == OK)
 		*ret_lot_id = id;
@@ -155,7 +153,7 @@ credits_grant(struct db *db, const struct uuid *user_id, int64_t amount_credits,
 	err = ledger_read_head(db, user_id, &head);
 	if (err != OK)
 		return err;
-	err = add_lot(db, user_id, "free", amount_credits, now_ms, &lot_id);
+	err = add_free_lot(db, user_id, amount_credits, now_ms, &lot_id);
 	if (err != OK)
 		return err;
 	err = ledger_append(db, user_id, &head,
@@ -165,6 +163,8 @@ credits_grant(struct db *db, const struct uuid *user_id, int64_t amount_credits,
 		.lot_id = &lot_id,
 		.reason = "new_device",
 		.now_ms = now_ms });
+	if (err == OK)
+		err = debts_collect(db, user_id, &head, now_ms);
 	if (err != OK)
 		return err;
 	return events_append(db, EVENT_BALANCE, user_id, NULL, now_ms);
@@ -213,8 +213,8 @@ credits_adjust(struct db *db, const struct uuid *user_id,
 	if (head.balance + amount_credits < 0)
 		return ERR_INSUFFICIENT_CREDITS;
 	if (amount_credits > 0)
-		err = add_lot(db, user_id, "free", amount_credits, now_ms,
-		    &lot_id);
+		err =
+		    add_free_lot(db, user_id, amount_credits, now_ms, &lot_id);
 	else
 		err = take(db, user_id, -amount_credits, now_ms, NULL);
 	if (err != OK)
@@ -226,6 +226,8 @@ credits_adjust(struct db *db, const struct uuid *user_id,
 		.lot_id = amount_credits > 0 ? &lot_id : NULL,
 		.reason = reason,
 		.now_ms = now_ms });
+	if (err == OK && amount_credits > 0)
+		err = debts_collect(db, user_id, &head, now_ms);
 	if (err == OK)
 		err = events_append(db, EVENT_BALANCE, user_id, NULL, now_ms);
 	if (err == OK)
@@ -308,12 +310,38 @@ credits_capture(struct db *db, const struct uuid *user_id,
 		.now_ms = now_ms });
 }
 
+/* How much of a job's hold lots owe, because they were refunded meanwhile. */
+static enum err
+owed_of_hold(struct db *db, const struct uuid *job_id, int64_t *ret_owed)
+{
+	static const char sql[] =
+	    "SELECT COALESCE(SUM(CASE WHEN c.owed_credits < h.credits"
+	    " THEN c.owed_credits ELSE h.credits END), 0) FROM hold_lots h"
+	    " JOIN credit_lots c ON c.id = h.lot_id WHERE h.job_id = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	bool found;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, job_id);
+	err = db_step(stmt, &found);
+	if (err == OK)
+		*ret_owed = db_column_int64(stmt, 0);
+	return err;
+}
+
 static enum err
 give_back(struct db *db, const struct uuid *job_id)
 {
 	static const char sql[] =
 	    "UPDATE credit_lots SET remaining_credits = remaining_credits +"
-	    " (SELECT h.credits FROM hold_lots h"
+	    " (SELECT CASE WHEN credit_lots.owed_credits < h.credits"
+	    "   THEN h.credits - credit_lots.owed_credits ELSE 0 END"
+	    "  FROM hold_lots h"
+	    "  WHERE h.job_id = ?1 AND h.lot_id = credit_lots.id),"
+	    " owed_credits ="
+	    " (SELECT CASE WHEN credit_lots.owed_credits < h.credits"
+	    "   THEN 0 ELSE credit_lots.owed_credits - h.credits END"
+	    "  FROM hold_lots h"
 	    "  WHERE h.job_id = ?1 AND h.lot_id = credit_lots.id)"
 	    " WHERE id IN (SELECT lot_id FROM hold_lots WHERE job_id = ?1)";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
@@ -322,12 +350,30 @@ give_back(struct db *db, const struct uuid *job_id)
 	return db_run(stmt);
 }
 
+/* What was given back pays what is owed, by its own lots first. */
+static enum err
+give_back_settled(struct db *db, const struct uuid *user_id,
+    const struct uuid *job_id, int64_t *ret_paid)
+{
+	int64_t owed, moved;
+	enum err err;
+
+	err = owed_of_hold(db, job_id, &owed);
+	if (err == OK)
+		err = give_back(db, job_id);
+	if (err == OK)
+		err = debts_settle(db, user_id, &moved);
+	if (err == OK)
+		*ret_paid = owed - moved;
+	return err;
+}
+
 enum err
 credits_release(struct db *db, const struct uuid *user_id,
     const struct uuid *job_id, const char *reason, int64_t now_ms)
 {
 	struct ledger_head head;
-	int64_t amount;
+	int64_t amount, paid;
 	enum err err;
 
 	err = held_amount(db, job_id, &amount);
@@ -336,15 +382,24 @@ credits_release(struct db *db, const struct uuid *user_id,
 	err = ledger_read_head(db, user_id, &head);
 	if (err != OK)
 		return err;
-	err = give_back(db, job_id);
+	err = give_back_settled(db, user_id, job_id, &paid);
 	if (err != OK)
 		return err;
-	return ledger_append(db, user_id, &head,
+	err = ledger_append(db, user_id, &head,
 	    &(struct ledger_move){ .kind = "release",
 		.amount = amount,
 		.change = amount,
 		.job_id = job_id,
 		.reason = reason,
+		.now_ms = now_ms });
+	if (err != OK || paid == 0)
+		return err;
+	assert(paid > 0);
+	return ledger_append(db, user_id, &head,
+	    &(struct ledger_move){ .kind = "adjustment",
+		.amount = paid,
+		.change = -paid,
+		.reason = "debt",
 		.now_ms = now_ms });
 }
 
@@ -474,52 +529,5 @@ credits_history(struct db *db, const struct uuid *user_id,
 		entry->created_at_ms = db_column_int64(stmt, 5);
 	}
 	*ret_count = count;
-	return OK;
-}
-
-static enum err
-lots_sum(struct db *db, const struct uuid *user_id, int64_t *ret_sum)
-{
-	static const char sql[] =
-	    "SELECT COALESCE(SUM(remaining_credits), 0) FROM credit_lots"
-	    " WHERE user_id = ?1";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	bool found;
-	enum err err;
-
-	db_bind_uuid(stmt, 1, user_id);
-	err = db_step(stmt, &found);
-	if (err == OK)
-		*ret_sum = db_column_int64(stmt, 0);
-	return err;
-}
-
-enum err
-credits_verify(struct db *db, const struct uuid *user_id, bool *ret_ok,
-    const char **ret_problem)
-{
-	struct ledger_head head, walk;
-	const char *problem;
-	int64_t lots = 0;
-	enum err err;
-
-	err = ledger_read_head(db, user_id, &head);
-	if (err == OK)
-		err = ledger_walk(db, user_id, &walk, &problem);
-	if (err == OK)
-		err = lots_sum(db, user_id, &lots);
-	if (err != OK)
-		return err;
-	if (problem == NULL && walk.balance != head.balance)
-		problem = "the balance is not the sum of the ledger";
-	if (problem == NULL && walk.balance != lots)
-		problem = "the balance is not the sum of the lots";
-	if (problem == NULL &&
-	    (walk.number != head.number || walk.hash_len != head.hash_len ||
-		memcmp(walk.hash, head.hash, walk.hash_len) != 0))
-		problem = "the end of the ledger is missing";
-
-	*ret_problem = problem;
-	*ret_ok = problem == NULL;
 	return OK;
 }

@@ -16,7 +16,8 @@
  *
  * A job holds its cost: the credits leave the balance at once.  It then ends
  * with one capture (they are spent) or one release (the same credits go back
- * to the same lots), never both.  A balance never falls below zero.
+ * to the same lots), never both.  A balance never falls below zero; what Apple
+ * refunds after it was spent is a debt (domain/debts.h).
  *
  * Lots burn in this order: what expires first, what was free, what was bought.
  *
@@ -69,6 +70,43 @@ enum err credits_capture(struct db *db, const struct uuid *user_id,
 /* Ends a job's hold: its credits go back to the lots they came from. */
 enum err credits_release(struct db *db, const struct uuid *user_id,
     const struct uuid *job_id, const char *reason, int64_t now_ms);
+
+/* Ten pieces of the largest product; the schema says so too. */
+#define CREDITS_PURCHASE_MAX (10 * CREDITS_AMOUNT_MAX)
+
+struct credits_bought {
+	struct uuid purchase_id; /* of domain/purchases.h */
+	int64_t credits; /* 0 < credits <= CREDITS_PURCHASE_MAX */
+	int64_t expires_at_ms; /* 0 = never */
+};
+
+/*
+ * Adds what was bought, as a lot that remembers its purchase; a debt is paid
+ * out of it at once.  Once a purchase: the schema says so.  Errors:
+ * ERR_USER_NOT_FOUND, ERR_CONFLICT past the largest balance.
+ */
+enum err credits_purchase(struct db *db, const struct uuid *user_id,
+    const struct credits_bought *bought, int64_t now_ms);
+
+/*
+ * Makes `credits` of a purchase's lot refunded: takes them back, or, when
+ * fewer are refunded than before, gives them again.  What had been spent
+ * becomes a debt (domain/debts.h), or is forgiven.  The same number again
+ * changes nothing.  Errors: ERR_INTERNAL when the purchase has no lot.
+ */
+enum err credits_refund(struct db *db, const struct uuid *purchase_id,
+    int64_t credits, bool forgives_debt, int64_t now_ms);
+
+/* What is left of a purchase's lot ends later than we knew. */
+enum err credits_extend(struct db *db, const struct uuid *purchase_id,
+    int64_t expires_at_ms);
+
+/*
+ * Which part of a purchase's lot is not there any more, in thousandths of a
+ * percent; needs no transaction.  Errors: ERR_INTERNAL without a lot.
+ */
+enum err credits_consumed(struct db *db, const struct uuid *purchase_id,
+    int64_t *ret_millipercent);
 
 /*
  * Gives all that a user has to another: what is left of each lot, and the

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/credits.h"
+#include "domain/debts.h"
 #include "domain/ledger.h"
 
 #include <assert.h>
@@ -119,6 +120,19 @@ give_empty_lots(struct db *db, const struct handover *h)
 	return db_run(stmt);
 }
 
+/* Debts went over with the lots that owe. */
+static enum err
+settle_both(struct db *db, struct handover *h)
+{
+	int64_t moved;
+	enum err err;
+
+	err = debts_settle(db, h->from, &moved);
+	if (err == OK)
+		err = debts_collect(db, h->into, &h->taker, h->now_ms);
+	return err;
+}
+
 enum err
 credits_move(struct db *db, const struct uuid *from, const struct uuid *into,
     int64_t now_ms)
@@ -143,5 +157,7 @@ credits_move(struct db *db, const struct uuid *from, const struct uuid *into,
 			break;
 		err = move_lot_over(db, &h, &lot, is_lost);
 	}
-	return err == OK ? give_empty_lots(db, &h) : err;
+	if (err == OK)
+		err = give_empty_lots(db, &h);
+	return err == OK ? settle_both(db, &h) : err;
 }

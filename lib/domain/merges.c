@@ -3,6 +3,7 @@
 #include "domain/credits.h"
 #include "domain/events.h"
 #include "domain/sessions.h"
+#include "domain/subscriptions.h"
 
 #include <assert.h>
 
@@ -36,11 +37,30 @@ move_rows(struct db *db, const struct uuid *from, const struct uuid *into)
 	    "UPDATE objects SET user_id = ?2 WHERE user_id = ?1";
 	static const char devices[] =
 	    "UPDATE devices SET user_id = ?2 WHERE user_id = ?1";
+	static const char purchases[] =
+	    "UPDATE purchases SET user_id = ?2 WHERE user_id = ?1";
+	static const char subscriptions[] =
+	    "UPDATE subscriptions SET user_id = ?2 WHERE user_id = ?1";
+	static const char lookups[] =
+	    "UPDATE purchase_lookups SET user_id = ?2 WHERE user_id = ?1"
+	    " AND NOT EXISTS (SELECT 1 FROM purchase_lookups o"
+	    "  WHERE o.user_id = ?2"
+	    "  AND o.transaction_id = purchase_lookups.transaction_id)";
+	static const char other_lookups[] =
+	    "DELETE FROM purchase_lookups WHERE user_id = ?1 AND ?2 = ?2";
+	/* What the heir has said of it counts, if it has said anything. */
+	static const char consents[] =
+	    "UPDATE consents SET user_id = ?2 WHERE user_id = ?1"
+	    " AND NOT EXISTS (SELECT 1 FROM consents o WHERE o.user_id = ?2"
+	    "  AND o.number = 1)";
+	static const char other_consents[] =
+	    "DELETE FROM consents WHERE user_id = ?1 AND ?2 = ?2";
 	/* Who was merged into the one that goes is the heir's, too. */
 	static const char tombstones[] =
 	    "UPDATE users SET merged_into_id = ?2 WHERE merged_into_id = ?1";
 	static const char *const all[] = { shown_jobs, hidden_jobs, records,
-		other_records, files, devices, tombstones };
+		other_records, files, devices, purchases, subscriptions,
+		lookups, other_lookups, consents, other_consents, tombstones };
 	enum err err = OK;
 
 	for (size_t i = 0; err == OK && i < sizeof(all) / sizeof(all[0]); i++)
@@ -79,6 +99,10 @@ merges_run(struct db *db, const struct uuid *from, const struct uuid *into,
 		err = sessions_end_all(db, from, now_ms);
 	if (err == OK)
 		err = bury(db, from, into, now_ms);
+	if (err == OK)
+		err = subscriptions_set_tier(db, from, now_ms);
+	if (err == OK)
+		err = subscriptions_set_tier(db, into, now_ms);
 	if (err == OK)
 		err = events_append(db, EVENT_BALANCE, into, NULL, now_ms);
 	return err;

@@ -7,8 +7,8 @@
 /*
  * Merges: an account becomes part of another.
  *
- * Jobs, credits, idempotency records, files and devices change hands; what is
- * left is a tombstone that names its heir.  Its ledger stays where it is and
+ * Jobs, credits, purchases, subscriptions, idempotency records, files and
+ * devices change hands; what is left is a tombstone that names its heir.  Its ledger stays where it is and
  * ends at zero, because entries are never edited; a job that is under way
  * settles on the heir's ledger, into the lots that it took from, which are the
  * heir's now.  Files keep their names, and so the links that are out.

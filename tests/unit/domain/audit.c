@@ -3,6 +3,7 @@
 
 #include "domain/audit.h"
 #include "domain/devices.h"
+#include "domain/purchases.h"
 #include "domain/sessions.h"
 #include "domain/media.h"
 #include "store/objects.h"
@@ -80,6 +81,22 @@ enter_with_gift(struct fixture *f)
 	f->ada = entry.session.user_id;
 }
 
+static void
+buy(const struct fixture *f, const struct uuid *user_id)
+{
+	const struct purchase_policy policy = { 0 };
+	const struct purchase_fact fact = { .transaction_id = "1000",
+		.original_transaction_id = "1000",
+		.product_id = "com.rendioai.credits.starter.25",
+		.quantity = 1,
+		.signed_at_ms = NOW };
+	struct purchase_receipt receipt;
+
+	assert_int_equal(purchases_post(f->db, user_id, &fact, &policy, NOW,
+			     &receipt),
+	    OK);
+}
+
 static int
 set_up_world(void **state)
 {
@@ -108,6 +125,7 @@ set_up_world(void **state)
 	w->cancelled = submit(f, "cancelled");
 	assert_int_equal(jobs_delete(f->db, &f->ada, &w->cancelled, NOW), OK);
 	w->queued = submit(f, "queued");
+	buy(f, &f->bob);
 	return 0;
 }
 
@@ -170,6 +188,7 @@ a_healthy_world_is_clean_and_wholly_looked_at(void **state)
 	assert_int_equal(audit->invariant[1].checked_count, 3);
 	assert_int_equal(audit->invariant[2].checked_count, 8);
 	assert_int_equal(audit->invariant[3].checked_count, 4);
+	assert_int_equal(audit->invariant[4].checked_count, 1);
 	assert_int_equal(audit->invariant[5].checked_count, 1);
 	assert_int_equal(audit->invariant[6].checked_count, 8);
 	assert_int_equal(audit->invariant[7].checked_count, 8);
@@ -355,7 +374,8 @@ credits_that_came_back_to_another_lot_are_found(void **state)
 	assert_int_equal(number_of(&w->f, first_sql, &lot), 1);
 	damage(&w->f,
 	    "UPDATE credit_lots SET remaining_credits ="
-	    " CASE credits WHEN 10 THEN 6 ELSE remaining_credits + 4"
+	    " CASE credits WHEN 10 THEN 6 WHEN 100 THEN"
+	    " remaining_credits + 4 ELSE remaining_credits"
 	    " END");
 	expect(w, 2, "more is left in the lot than its holds allow", &lot);
 	assert_int_equal(audit_at(w, NOW)->invariant[1].violations_count, 0);
