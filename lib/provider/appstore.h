@@ -55,11 +55,11 @@ enum appstore_environment {
 /* "Production", "Sandbox", "Other". */
 const char *appstore_environment_name(enum appstore_environment environment);
 
-/* Nested deeper than our own bodies: a notification has 10 to 25 kB. */
+/* A notification has 10 to 25 kB with all that it nests. */
 #define APPSTORE_JWS_BYTES_MAX ((size_t)256 * 1024)
 
 /* What an arena must hold for the largest notification and all it nests. */
-#define APPSTORE_ARENA_BYTES ((size_t)16 * 1024 * 1024)
+#define APPSTORE_ARENA_BYTES ((size_t)8 * 1024 * 1024)
 
 enum appstore_product_type {
 	APPSTORE_CONSUMABLE,
@@ -258,6 +258,12 @@ appstore_verify_app_transaction(const struct config *config,
  */
 bool appstore_read_body(struct arena *arena, struct str body,
     struct str *ret_signed_payload);
+
+/*
+ * Is there all that verifying needs?  If not, `problem` says in one line what
+ * is wrong with the configuration.
+ */
+bool appstore_is_ready(const struct config *config, struct buf *problem);
 
 /* The bundle id we stand for; "" when none is configured in live mode. */
 const char *appstore_bundle_id(const struct config *config);
