@@ -150,7 +150,9 @@ check_identity(const struct appstore_rules *rules, const struct claim *claim)
 		!str_equal(claim->bundle_id, rules->bundle_id)))
 		return APPSTORE_WRONG_APP;
 	/* Apple's sandbox does not know the app's number. */
-	if (claim->names_app_id && claim->environment == APPSTORE_PRODUCTION &&
+	if (claim->names_app_id &&
+	    (claim->environment == APPSTORE_PRODUCTION ||
+		!rules->takes_sandbox) &&
 	    (rules->app_id == 0 || claim->app_id != rules->app_id))
 		return APPSTORE_WRONG_APP;
 	if ((claim->environment == APPSTORE_PRODUCTION &&
