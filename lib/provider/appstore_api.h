@@ -45,9 +45,6 @@ struct appstore_answer {
 	int64_t retry_at_ms; /* when RATE_LIMITED; UNIX milliseconds */
 };
 
-/* At most so many items are on a page of Apple's lists. */
-#define APPSTORE_PAGE_MAX 20
-
 /* Tokens, revisions: opaque texts of Apple. */
 #define APPSTORE_CURSOR_BYTES_MAX ((size_t)1024)
 
@@ -97,8 +94,9 @@ struct appstore_answer appstore_send_consumption(const struct config *config,
     enum appstore_environment environment, struct str transaction_id,
     const struct appstore_consumption *consumption, int64_t now_ms);
 
+/* Lives in the arena, which should have APPSTORE_ARENA_BYTES. */
 struct appstore_page {
-	struct str item[APPSTORE_PAGE_MAX]; /* JWS, not yet verified */
+	const struct str *item; /* JWS, not yet verified; at most 20 so far */
 	size_t count;
 	bool has_more;
 	/* Where the next page begins: pagination token, or revision. */
