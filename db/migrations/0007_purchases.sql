@@ -127,6 +127,8 @@ CREATE TABLE purchase_lookups (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX purchase_lookups_to_try ON purchase_lookups (next_try_at_ms)
   WHERE state = 'open';
+CREATE INDEX purchase_lookups_over ON purchase_lookups (created_at_ms)
+  WHERE state <> 'open';
 CREATE INDEX purchase_lookups_by_age
   ON purchase_lookups (user_id, created_at_ms);
 

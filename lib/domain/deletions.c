@@ -48,6 +48,26 @@ release_devices(struct db *db, const struct uuid *user_id)
 	return db_run(stmt);
 }
 
+/* Who is gone consents to nothing, and nobody asks for them. */
+static enum err
+forget_wishes(struct db *db, const struct uuid *user_id)
+{
+	static const char consents_sql[] =
+	    "DELETE FROM consents WHERE user_id = ?1";
+	static const char lookups_sql[] =
+	    "DELETE FROM purchase_lookups WHERE user_id = ?1";
+	CLEANUP(db_release)
+	struct db_stmt *consents = db_prepare(db, consents_sql);
+	CLEANUP(db_release)
+	struct db_stmt *lookups = db_prepare(db, lookups_sql);
+	enum err err;
+
+	db_bind_uuid(consents, 1, user_id);
+	db_bind_uuid(lookups, 1, user_id);
+	err = db_run(consents);
+	return err == OK ? db_run(lookups) : err;
+}
+
 static enum err
 add_step(struct db *db, const struct deletion *d, const char *name)
 {
@@ -85,6 +105,8 @@ begin(struct db *db, void *arg)
 		err = sessions_end_all(db, d->user_id, d->now_ms);
 	if (err == OK)
 		err = release_devices(db, d->user_id);
+	if (err == OK)
+		err = forget_wishes(db, d->user_id);
 	if (err == OK)
 		err = jobs_erase(db, d->user_id, d->now_ms);
 	if (err == OK)

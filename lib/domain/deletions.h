@@ -12,8 +12,9 @@
  * works on it, files must go or a company must be told, is a step: a row that
  * is tried until it is done, whatever is down meanwhile.
  *
- * What stays: the ledger, whose entries name nobody any more, so that a later
- * refund finds its purchase; and that the device has had its gift.
+ * What stays: the ledger and the purchases, which name nobody any more, so
+ * that a later refund finds its purchase and none is credited twice; and that
+ * the device has had its gift.
  */
 
 #define DELETION_STEP_BYTES 32

@@ -89,11 +89,51 @@ static const struct section {
 		{ "reason", EXPORT_TEXT }, { "created_at", EXPORT_TIME } } },
 	{ "credit_lots",
 	    "SELECT id, source, credits, remaining_credits, expires_at_ms,"
-	    " created_at_ms FROM credit_lots WHERE user_id = ?1 ORDER BY id",
+	    " refunded_credits, owed_credits, paid_credits, created_at_ms"
+	    " FROM credit_lots WHERE user_id = ?1 ORDER BY id",
 	    { { "id", EXPORT_ID }, { "source", EXPORT_TEXT },
 		{ "credits", EXPORT_NUMBER },
 		{ "remaining_credits", EXPORT_NUMBER },
 		{ "expires_at", EXPORT_TIME },
+		{ "refunded_credits", EXPORT_NUMBER },
+		{ "owed_credits", EXPORT_NUMBER },
+		{ "paid_credits", EXPORT_NUMBER },
+		{ "created_at", EXPORT_TIME } } },
+	{ "purchases",
+	    "SELECT transaction_id, original_transaction_id, environment,"
+	    " kind, product_id, quantity, price_milli, currency,"
+	    " purchased_at_ms, expires_at_ms, refund_millipercent, waits_for,"
+	    " credits, added_credits, credited_at_ms, account_token"
+	    " FROM purchases WHERE user_id = ?1 ORDER BY id",
+	    { { "transaction_id", EXPORT_TEXT },
+		{ "original_transaction_id", EXPORT_TEXT },
+		{ "environment", EXPORT_TEXT }, { "kind", EXPORT_TEXT },
+		{ "product_id", EXPORT_TEXT }, { "quantity", EXPORT_NUMBER },
+		{ "price_milli", EXPORT_NUMBER }, { "currency", EXPORT_TEXT },
+		{ "purchased_at", EXPORT_TIME }, { "expires_at", EXPORT_TIME },
+		{ "refund_millipercent", EXPORT_NUMBER },
+		{ "waits_for", EXPORT_TEXT }, { "credits", EXPORT_NUMBER },
+		{ "added_credits", EXPORT_NUMBER },
+		{ "credited_at", EXPORT_TIME },
+		{ "app_account_token", EXPORT_ID } } },
+	{ "subscriptions",
+	    "SELECT original_transaction_id, environment, product_id,"
+	    " active_until_ms, is_active, grace_until_ms, renews"
+	    " FROM subscriptions WHERE user_id = ?1",
+	    { { "original_transaction_id", EXPORT_TEXT },
+		{ "environment", EXPORT_TEXT }, { "product_id", EXPORT_TEXT },
+		{ "active_until", EXPORT_TIME }, { "is_active", EXPORT_FLAG },
+		{ "grace_until", EXPORT_TIME }, { "renews", EXPORT_FLAG } } },
+	{ "purchase_lookups",
+	    "SELECT transaction_id, state, tries_count, created_at_ms"
+	    " FROM purchase_lookups WHERE user_id = ?1"
+	    " ORDER BY transaction_id",
+	    { { "transaction_id", EXPORT_TEXT }, { "state", EXPORT_TEXT },
+		{ "tries", EXPORT_NUMBER }, { "created_at", EXPORT_TIME } } },
+	{ "consents",
+	    "SELECT is_given, text_version, created_at_ms FROM consents"
+	    " WHERE user_id = ?1 ORDER BY number",
+	    { { "is_given", EXPORT_FLAG }, { "text_version", EXPORT_TEXT },
 		{ "created_at", EXPORT_TIME } } },
 	{ "objects",
 	    "SELECT id, bucket, name, job_id, state, content_type,"

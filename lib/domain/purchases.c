@@ -174,7 +174,8 @@ update_fact(struct db *db, const struct purchase_fact *fact, bool *ret_is_new)
 }
 
 /*
- * The account that a token names, or its heir.  A deleted account can be
+ * The account that a token names, or its heir: by the token that we gave out,
+ * or by its id, which apps have used for it, too.  A deleted account can be
  * given nothing: it counts as unknown.
  */
 static enum err
@@ -184,7 +185,8 @@ find_account(struct db *db, const struct uuid *token, bool *ret_found,
 	static const char sql[] =
 	    "SELECT h.id FROM users u"
 	    " JOIN users h ON h.id = COALESCE(u.merged_into_id, u.id)"
-	    " WHERE u.app_account_token = ?1 AND h.status <> 'deleted'";
+	    " WHERE (u.app_account_token = ?1 OR u.id = ?1)"
+	    " AND h.status <> 'deleted'";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
+import { AppStore } from "./support/appstore.mjs";
 import { endpoints } from "./support/endpoints.mjs";
 import { assertError, assertNotLogged, requestLine }
     from "./support/expect.mjs";
@@ -23,6 +24,8 @@ import { badTokens, expiredToken, forge, lostTokens }
 const doors = {
 	"apple-id-notifications": { auth: "none",
 		body: () => ({ payload: identity }) },
+	"apple-server-notifications": { auth: "none",
+		body: () => store.notification("TEST") },
 	"auth-jwks": { auth: "none", dialect: "auth", isPublic: true },
 	"auth-logout": { auth: "user", dialect: "auth",
 		target: "/auth/v1/logout?scope=others" },
@@ -53,6 +56,11 @@ const doors = {
 		target: "/storage/v1/object/sign/videos/a.mp4?token=AAAA" },
 	"rest": { auth: "optional", dialect: "rest", target: "/rest/v1/themes" },
 	"rest-users": { auth: "optional", dialect: "rest" },
+	"update-consumption-consent": { auth: "user",
+		body: () => ({ consent: false, text_version: "1" }) },
+	"update-credits": { auth: "user",
+		body: () => ({ signed_transaction:
+		    store.sign(store.transaction()) }) },
 	"update-user-settings": { auth: "user",
 		body: () => ({ theme_preference: "dark" }) },
 };
@@ -100,10 +108,11 @@ const readingTokens = all.filter(({ auth }) => ["user", "optional"]
     .includes(auth));
 const withJson = all.filter(({ body }) => body !== undefined);
 
-let rendio, ada, bob, device_token, identity, job_id;
+let rendio, store, ada, bob, device_token, identity, job_id;
 
 before(async () => {
 	rendio = await start();
+	store = new AppStore(rendio);
 	[ada, bob] = await Promise.all(["ada", "bob"]
 	    .map((name) => rendio.guest(name)));
 	device_token = (await rendio.cli("sandbox", "device", "a-phone"))

@@ -12,7 +12,8 @@ import { claimsOf } from "./support/tokens.mjs";
 
 const TARGET = "/functions/v1/export-account";
 const SECTIONS = ["users", "sessions", "devices", "apple_consents", "jobs", "attempts",
-	"requests", "ledger_entries", "credit_lots", "objects", "events"];
+	"requests", "ledger_entries", "credit_lots", "purchases", "subscriptions",
+	"purchase_lookups", "consents", "objects", "events"];
 
 let rendio, ada, bob, seen, deleted;
 
