@@ -28,14 +28,9 @@
 #include "app/app.h"
 #include "app/purchasing.h"
 #include "base/log.h"
-#include "domain/lookups.h"
-#include "provider/appstore_api.h"
 
 /* If we die while we ask, the worker asks after this. */
 #define LOOKUP_LEASE_MS (INT64_C(30) * 1000)
-
-/* When a purchase is so new that Apple's store may not know it yet. */
-#define LOOKUP_AGAIN_MS (INT64_C(15) * 1000)
 
 struct body {
 	struct str transaction_id;
@@ -103,72 +98,30 @@ credit_signed(const struct app *app, const struct request *req,
 					ERR_INVALID_TRANSACTION;
 }
 
-/* Nothing more is to be asked: the rest is between us and the user. */
-static bool
-is_settled(enum err err)
-{
-	return err != ERR_SERVICE_UNAVAILABLE && err != ERR_INTERNAL &&
-	    err != ERR_CONFLICT;
-}
-
 static enum err
-look_up(const struct app *app, const struct request *req, struct arena *arena,
-    struct str id, struct response *res)
+credit_id(const struct app *app, const struct request *req, struct str id,
+    struct response *res)
 {
-	struct appstore_transaction transaction;
+	struct lookup lookup = { .user_id = req->user_id,
+		.created_at_ms = req->now_ms };
 	struct appstore_answer said;
-	enum lookup_end end = LOOKUP_LATER;
-	int64_t again_at_ms = req->now_ms + LOOKUP_AGAIN_MS;
-	enum err err = ERR_SERVICE_UNAVAILABLE;
-	struct str jws;
-
-	said = appstore_get_transaction(&app->config, arena, id, req->now_ms,
-	    &jws, &transaction);
-	switch (said.outcome) {
-	case APPSTORE_DONE:
-		err = credit(app, req, &transaction, res);
-		if (is_settled(err))
-			end = LOOKUP_FOUND;
-		break;
-	case APPSTORE_REFUSED:
-		end = LOOKUP_UNKNOWN;
-		err = ERR_INVALID_TRANSACTION;
-		break;
-	case APPSTORE_NOT_FOUND:
-		/* Our own store knows what it sold; Apple's may be late. */
-		if (appstore_is_stand_in(&app->config)) {
-			end = LOOKUP_UNKNOWN;
-			err = ERR_INVALID_TRANSACTION;
-		}
-		break;
-	case APPSTORE_RATE_LIMITED:
-		again_at_ms = said.retry_at_ms;
-		break;
-	case APPSTORE_TRY_LATER:
-	case APPSTORE_UNAUTHORIZED:
-		break;
-	}
-	/* Asking once more does no harm, so a failure here is none. */
-	(void)lookups_end(app->db, &req->user_id, id, end, again_at_ms);
-	return err;
-}
-
-static enum err
-credit_id(const struct app *app, const struct request *req, struct arena *arena,
-    struct str id, struct response *res)
-{
 	struct purchase_receipt receipt;
 	bool found;
 	enum err err;
 
 	err = purchases_find(app->db, &req->user_id, id, &found, &receipt);
-	if (err == OK && found)
+	if (err == OK && !found) {
+		(void)str_copy(id, lookup.transaction_id,
+		    sizeof(lookup.transaction_id));
+		err = lookups_begin(app->db, &req->user_id, id,
+		    req->now_ms + LOOKUP_LEASE_MS, req->now_ms);
+		if (err == OK)
+			err = purchasing_look_up(&app->config, app->db, &lookup,
+			    req->now_ms, &said, &receipt);
+	}
+	if (err == OK)
 		answer(res, id, &receipt);
-	if (err != OK || found)
-		return err;
-	err = lookups_begin(app->db, &req->user_id, id,
-	    req->now_ms + LOOKUP_LEASE_MS, req->now_ms);
-	return err == OK ? look_up(app, req, arena, id, res) : err;
+	return err;
 }
 
 static bool
@@ -204,7 +157,7 @@ update_credits(struct app *app, const struct request *req, struct response *res)
 	arena_init(&arena, APPSTORE_ARENA_BYTES);
 	err = body.signed_transaction.len > 0 ?
 	    credit_signed(app, req, &arena, body.signed_transaction, res) :
-	    credit_id(app, req, &arena, body.transaction_id, res);
+	    credit_id(app, req, body.transaction_id, res);
 	arena_free(&arena);
 	return err;
 }

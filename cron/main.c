@@ -60,6 +60,13 @@ static const struct task tasks[] = {
 	{ finish_deletions, 1000 },
 	{ purge, 2000 },
 	{ expire_credits, 30000 },
+	{ retry_purchases, 5000 },
+	{ end_subscriptions, 5000 },
+	{ purge_purchases, 60000 },
+	{ answer_consumption, 1000 },
+	{ resolve_lookups, 1000 },
+	{ repair_notifications, 1000 },
+	{ repair_refunds, 1000 },
 };
 
 #define TASKS_COUNT (sizeof(tasks) / sizeof(tasks[0]))

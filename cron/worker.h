@@ -26,6 +26,7 @@ struct worker {
 	size_t steps_count;
 	bool is_draining; /* finish what is under way, begin nothing */
 	int64_t checkpoint_after_us; /* monotonic; 0 = any time */
+	int64_t appstore_after_us; /* the same, of calls to Apple's store */
 };
 
 /* One job brought one step forward. */
@@ -45,6 +46,15 @@ void delete_files(struct worker *worker);
 void expire_credits(struct worker *worker);
 void finish_deletions(struct worker *worker);
 void purge(struct worker *worker);
+void retry_purchases(struct worker *worker);
+void end_subscriptions(struct worker *worker);
+void purge_purchases(struct worker *worker);
+
+/* These ask the App Store, and wait for it: see appstore.h. */
+void answer_consumption(struct worker *worker);
+void resolve_lookups(struct worker *worker);
+void repair_notifications(struct worker *worker);
+void repair_refunds(struct worker *worker);
 
 /* What a leased job needs now; each ends with step_done(). */
 void submit_job(struct step *step);

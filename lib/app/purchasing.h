@@ -3,8 +3,9 @@
 #define APP_PURCHASING_H
 
 #include "base/config.h"
+#include "domain/lookups.h"
 #include "domain/notifications.h"
-#include "provider/appstore.h"
+#include "provider/appstore_api.h"
 
 /*
  * Purchasing: from what the App Store signed to what the domain credits.
@@ -37,9 +38,19 @@ bool purchasing_notification(const struct appstore_notification *notification,
  * it came.  The verdict tells whether it is one; the error is that of
  * notifications_receive().
  */
-struct db;
 enum appstore_verdict purchasing_receive(const struct config *config,
     struct db *db, struct str signed_payload, int64_t now_ms,
     struct notification *ret_notification, bool *ret_is_new, enum err *ret_err);
+
+/*
+ * Asks Apple about the bare id of a lookup that was begun or taken, credits
+ * what it says, and notes what became of the lookup.  *ret_answer is what was
+ * heard.  Errors: those of purchases_post(), for what was found;
+ * ERR_INVALID_TRANSACTION when there is no such purchase;
+ * ERR_SERVICE_UNAVAILABLE when it will be asked again.
+ */
+enum err purchasing_look_up(const struct config *config, struct db *db,
+    const struct lookup *lookup, int64_t now_ms,
+    struct appstore_answer *ret_answer, struct purchase_receipt *ret_receipt);
 
 #endif

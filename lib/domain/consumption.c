@@ -57,10 +57,8 @@ consumption_close(struct db *db, const struct purchase_fact *fact)
 
 struct question {
 	struct consumption_answer answer;
-	bool has_owner;
 	bool is_late;
 	bool is_consented;
-	bool is_subscription;
 };
 
 static enum err
@@ -163,13 +161,29 @@ take(struct db *db, void *arg)
 	return lease(db, &t->answer, t->now_ms + t->lease_ms);
 }
 
+/* Most of the time there is none: a look that writes nothing. */
+static enum err
+is_any_due(struct db *db, int64_t now_ms, bool *ret_is_any)
+{
+	static const char sql[] =
+	    "SELECT 1 FROM consumption_requests WHERE state = 'open'"
+	    " AND next_try_at_ms <= ?1 LIMIT 1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	db_bind_int64(stmt, 1, now_ms);
+	return db_step(stmt, ret_is_any);
+}
+
 enum err
 consumption_take(struct db *db, int64_t now_ms, int64_t lease_ms,
     bool *ret_found, struct consumption_answer *ret_answer)
 {
 	struct taking t = { .now_ms = now_ms, .lease_ms = lease_ms };
-	const enum err err = db_transaction(db, take, &t);
+	enum err err;
 
+	err = is_any_due(db, now_ms, &t.found);
+	if (err == OK && t.found)
+		err = db_transaction(db, take, &t);
 	if (err != OK)
 		return err;
 	*ret_found = t.found;

@@ -105,13 +105,29 @@ take(struct db *db, void *arg)
 	return OK;
 }
 
+/* Most of the time there is none: a look that writes nothing. */
+static enum err
+is_any_due(struct db *db, int64_t now_ms, bool *ret_is_any)
+{
+	static const char sql[] =
+	    "SELECT 1 FROM purchase_lookups WHERE state = 'open'"
+	    " AND next_try_at_ms <= ?1 LIMIT 1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	db_bind_int64(stmt, 1, now_ms);
+	return db_step(stmt, ret_is_any);
+}
+
 enum err
 lookups_take(struct db *db, int64_t now_ms, int64_t lease_ms, bool *ret_found,
     struct lookup *ret_lookup)
 {
 	struct taking t = { .now_ms = now_ms, .lease_ms = lease_ms };
-	const enum err err = db_transaction(db, take, &t);
+	enum err err;
 
+	err = is_any_due(db, now_ms, &t.found);
+	if (err == OK && t.found)
+		err = db_transaction(db, take, &t);
 	if (err != OK)
 		return err;
 	*ret_found = t.found;

@@ -6,8 +6,8 @@
 
 /*
  * Lookups: transactions of which a user has shown the bare id only.  Apple is
- * asked, and asked again until it answers or a day has passed, so that a
- * purchase is credited though Apple was down when it was shown.
+ * asked, and asked again until it answers, so that a purchase is credited
+ * though Apple was down when it was shown.
  */
 
 /* A user may show so many ids an hour that we have not seen of him before. */

@@ -70,6 +70,20 @@ take(struct db *db, void *arg)
 	return OK;
 }
 
+/* Most of the time there is nothing to do: a look that writes nothing. */
+static enum err
+is_resting(struct db *db, const char *name, int64_t now_ms,
+    bool *ret_is_resting)
+{
+	static const char sql[] =
+	    "SELECT 1 FROM repairs WHERE name = ?1 AND next_run_at_ms > ?2";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	db_bind_text(stmt, 1, name);
+	db_bind_int64(stmt, 2, now_ms);
+	return db_step(stmt, ret_is_resting);
+}
+
 enum err
 repairs_take(struct db *db, const char *name, int64_t from_ms, int64_t now_ms,
     bool *ret_found, struct repair *ret_repair)
@@ -77,8 +91,14 @@ repairs_take(struct db *db, const char *name, int64_t from_ms, int64_t now_ms,
 	struct taking t = { .name = name,
 		.from_ms = from_ms,
 		.now_ms = now_ms };
-	const enum err err = db_transaction(db, take, &t);
+	enum err err;
 
+	err = is_resting(db, name, now_ms, &t.found);
+	if (err != OK)
+		return err;
+	t.found = !t.found;
+	if (t.found)
+		err = db_transaction(db, take, &t);
 	if (err != OK)
 		return err;
 	*ret_found = t.found;
