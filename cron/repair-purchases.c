@@ -26,6 +26,9 @@
 #define WALK_PERIOD_MS HOUR_MS
 #define PAYER_PERIOD_MS (7 * DAY_MS)
 
+/* Our own rate makes us wait for less than this; Apple for more. */
+#define SHORT_WAIT_MS (INT64_C(10) * 1000)
+
 _Static_assert(REPAIR_CURSOR_BYTES > APPSTORE_CURSOR_BYTES_MAX &&
 	PAYER_REVISION_BYTES > APPSTORE_CURSOR_BYTES_MAX,
     "Apple's cursors fit");
@@ -196,7 +199,8 @@ take_refunds(struct worker *worker, const struct appstore_page *page,
 	return err != ERR_SERVICE_UNAVAILABLE;
 }
 
-static void
+/* False when the rate of our calls is used up for this turn. */
+static bool
 check_payer(struct worker *worker, struct payer *payer)
 {
 	const int64_t now_ms = clock_now_ms();
@@ -225,9 +229,12 @@ check_payer(struct worker *worker, struct payer *payer)
 		payer->revision[0] = '\0';
 	}
 	arena_free(&arena);
+	if (answer.outcome == APPSTORE_RATE_LIMITED &&
+	    answer.retry_at_ms - now_ms < SHORT_WAIT_MS)
+		return false;
 	if (new_count > 0 || answer.outcome != APPSTORE_DONE)
 		log_repair("refunds", &answer, (int64_t)page.count, new_count);
-	(void)payers_checked(worker->state.db, payer, next_ms);
+	return payers_checked(worker->state.db, payer, next_ms) == OK;
 }
 
 void
@@ -243,8 +250,7 @@ repair_refunds(struct worker *worker)
 	    clock_monotonic_us() - began_us < APPSTORE_TURN_US) {
 		if (payers_due(worker->state.db, clock_now_ms(), &found,
 			&payer) != OK ||
-		    !found)
+		    !found || !check_payer(worker, &payer))
 			return;
-		check_payer(worker, &payer);
 	}
 }

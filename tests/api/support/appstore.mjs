@@ -6,10 +6,12 @@ import assert from "node:assert/strict";
 import { createPrivateKey, randomInt, randomUUID, sign, X509Certificate }
     from "node:crypto";
 import fs from "node:fs";
+import { appleChain, signJws } from "./apple-chain.mjs";
 
 export const STARTER = "com.rendioai.credits.starter.25";
 export const POPULAR = "com.rendioai.credits.popular.60";
 export const BEST = "com.rendioai.credits.best.150";
+export const APP_ID = 1234567;
 export const DAY = 86_400_000;
 
 const base64url = (value) => Buffer.from(JSON.stringify(value))
@@ -23,6 +25,10 @@ export function newId() {
 
 export class AppStore {
 	constructor(rendio, bundleId = "app.rendio.sandbox") {
+		this.environment = "Sandbox";
+		this.bundleId = bundleId;
+		if (rendio === null)
+			return;
 		const pem = fs.readFileSync(
 		    rendio.file("keys/sandbox-appstore.pem"), "utf8");
 		this.key = createPrivateKey(pem);
@@ -30,7 +36,17 @@ export class AppStore {
 		    /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g)
 		    .map((text) => new X509Certificate(text).raw
 		        .toString("base64"));
-		this.bundleId = bundleId;
+	}
+
+	/** A store with a root of its own, which sells for money. */
+	static withOwnRoot() {
+		const store = new AppStore(null);
+		const chain = appleChain();
+
+		store.environment = "Production";
+		store.root = chain.root.der;
+		store.sign = (payload) => signJws(chain, payload);
+		return store;
 	}
 
 	sign(payload) {
@@ -49,7 +65,7 @@ export class AppStore {
 			bundleId: this.bundleId, productId: STARTER,
 			purchaseDate: now, originalPurchaseDate: now, quantity: 1,
 			type: "Consumable", inAppOwnershipType: "PURCHASED",
-			signedDate: now, environment: "Sandbox",
+			signedDate: now, environment: this.environment,
 			transactionReason: "PURCHASE", storefront: "USA",
 			storefrontId: "143441", price: 2990, currency: "USD",
 			appTransactionId: "704" + transactionId.slice(-12), ...more };
@@ -63,7 +79,9 @@ export class AppStore {
 		return { signedPayload: this.sign({ notificationType, subtype,
 			notificationUUID, version: "2.0", signedDate,
 			data: { bundleId: this.bundleId, bundleVersion: "1",
-				environment: "Sandbox", consumptionRequestReason,
+				environment: this.environment,
+				appAppleId: this.environment === "Production" ?
+				    APP_ID : undefined, consumptionRequestReason,
 				signedTransactionInfo: transaction === undefined ?
 				    undefined : this.sign(transaction),
 				signedRenewalInfo: renewal === undefined ?
