@@ -232,8 +232,7 @@ what_is_no_page_is_refused_whole(void **state)
 		"{\"signedTransactions\":[],\"revision\":7}",
 		/* More, but not from where. */
 		"{\"signedTransactions\":[],\"hasMore\":true}",
-		"{\"signedTransactions\":[],\"hasMore\":true,\"revision\":"
-		"\"\"}",
+		"{\"hasMore\":true,\"revision\":\"\"}",
 	};
 	struct appstore_page page = { .count = 7 };
 	struct str text;
