@@ -242,6 +242,11 @@ what_is_no_page_is_refused_whole(void **state)
 		assert_false(appstore_read_refunds(&arena,
 		    json_parse(&arena, str_from(bad[i])), &page));
 	assert_false(appstore_read_refunds(&arena, NULL, &page));
+	/* Apple's own example of wrong types. */
+	assert_false(appstore_read_refunds(&arena,
+	    parse_model("transactionHistoryResponseWithMalformed"
+			"AppAppleId.json"),
+	    &page));
 	assert_false(appstore_read_notifications(&arena,
 	    json_parse(&arena, STR("{\"notificationHistory\":[\"x\"]}")),
 	    &page));
