@@ -34,6 +34,7 @@ struct args {
 	const char *quantity;
 	const char *type;
 	const char *percent;
+	const char *cursor; /* of appstore's lists */
 };
 
 /* Options a command takes. */
@@ -46,6 +47,8 @@ enum {
 	OPTION_SALE = 1 << 5,
 	OPTION_TYPE = 1 << 6,
 	OPTION_PERCENT = 1 << 7,
+	OPTION_ENVIRONMENT = 1 << 8,
+	OPTION_CURSOR = 1 << 9,
 };
 
 int init_command(const struct args *args);
@@ -67,6 +70,10 @@ int sandbox_device_command(const struct args *args);
 int sandbox_identity_command(const struct args *args);
 int sandbox_purchase_command(const struct args *args);
 int sandbox_refund_command(const struct args *args);
+int appstore_transaction_command(const struct args *args);
+int appstore_refunds_command(const struct args *args);
+int appstore_notifications_command(const struct args *args);
+int appstore_test_command(const struct args *args);
 int verify_jws_command(const struct args *args);
 
 /* Says what went wrong, and gives the status to end with. */

@@ -72,6 +72,19 @@ static const struct command commands[] = {
 	{ "sandbox refund", "TRANSACTION [--percent N] [--type TYPE]",
 	    "print the signed notification that it was refunded", 1, 1,
 	    OPTION_PERCENT | OPTION_TYPE, sandbox_refund_command },
+	{ "appstore transaction", "ID", "look a purchase up at Apple", 1, 1,
+	    OPTION_JSON, appstore_transaction_command },
+	{ "appstore refunds", "ID [--environment E] [--cursor C]",
+	    "a page of what Apple refunded to the payer of a purchase", 1, 1,
+	    OPTION_JSON | OPTION_ENVIRONMENT | OPTION_CURSOR,
+	    appstore_refunds_command },
+	{ "appstore notifications", "[--environment E] [--cursor C]",
+	    "a page of the notifications that Apple could not deliver", 0, 0,
+	    OPTION_JSON | OPTION_ENVIRONMENT | OPTION_CURSOR,
+	    appstore_notifications_command },
+	{ "appstore test", "[TOKEN] [--environment E]",
+	    "ask for a test notification; with its token, how it went", 0, 1,
+	    OPTION_JSON | OPTION_ENVIRONMENT, appstore_test_command },
 	{ "verify-jws",
 	    "--kind transaction|renewal|notification|app_transaction\n"
 	    "    [--root FILE...] --bundle-id B --environment E [--app-id N]\n"
@@ -217,7 +230,7 @@ static const struct option options[] = {
 	{ "--kind", OPTION_JWS, false, offsetof(struct args, kind) },
 	{ "--root", OPTION_JWS, false, offsetof(struct args, root) },
 	{ "--bundle-id", OPTION_JWS, false, offsetof(struct args, bundle_id) },
-	{ "--environment", OPTION_JWS, false,
+	{ "--environment", OPTION_JWS | OPTION_ENVIRONMENT, false,
 	    offsetof(struct args, environment) },
 	{ "--app-id", OPTION_JWS, false, offsetof(struct args, app_id) },
 	{ "--no-x509-strict", OPTION_JWS, true, offsetof(struct args, is_lax) },
@@ -225,6 +238,7 @@ static const struct option options[] = {
 	{ "--product", OPTION_SALE, false, offsetof(struct args, product) },
 	{ "--quantity", OPTION_SALE, false, offsetof(struct args, quantity) },
 	{ "--type", OPTION_TYPE, false, offsetof(struct args, type) },
+	{ "--cursor", OPTION_CURSOR, false, offsetof(struct args, cursor) },
 	{ "--percent", OPTION_PERCENT, false, offsetof(struct args, percent) },
 };
 

@@ -401,6 +401,40 @@ a_signature_may_lie_five_minutes_ahead_and_not_more(void **state)
 	now_ms = true_now_ms;
 }
 
+/* Every letter counts, of header, chain, payload and signature. */
+static void
+a_changed_or_cut_transaction_is_refused(void **state)
+{
+	const struct str good = sign_payload("{" MEMBERS ",\"signedDate\":@}");
+	struct appstore_transaction t;
+	struct arena own;
+	struct buf text;
+
+	(void)state;
+	arena_init(&own, APPSTORE_ARENA_BYTES);
+	buf_init(&text, APPSTORE_JWS_BYTES_MAX);
+	buf_append(&text, good);
+	for (size_t i = 0; i < good.len; i += 5) {
+		const char old = text.ptr[i];
+
+		text.ptr[i] = old == 'A' ? 'B' : 'A';
+		assert_int_not_equal(appstore_verify_transaction(&config, &own,
+					 buf_str(&text), now_ms, &t),
+		    APPSTORE_OK);
+		text.ptr[i] = old;
+		assert_int_not_equal(appstore_verify_transaction(&config, &own,
+					 (struct str){ good.ptr, i }, now_ms,
+					 &t),
+		    APPSTORE_OK);
+		arena_reset(&own);
+	}
+	assert_int_equal(appstore_verify_transaction(&config, &own,
+			     buf_str(&text), now_ms, &t),
+	    APPSTORE_OK);
+	buf_free(&text);
+	arena_free(&own);
+}
+
 static void
 a_notification_stands_or_falls_with_what_it_nests(void **state)
 {
@@ -654,6 +688,7 @@ main(void)
 		TEST(live_mode_needs_the_app_and_readable_lists),
 		TEST(configured_roots_vouch_for_both_environments),
 		TEST(a_signature_may_lie_five_minutes_ahead_and_not_more),
+		TEST(a_changed_or_cut_transaction_is_refused),
 		TEST(a_notification_stands_or_falls_with_what_it_nests),
 		TEST(apples_transaction_is_read_member_by_member),
 		TEST(apples_renewal_info_is_read_member_by_member),

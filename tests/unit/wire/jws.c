@@ -139,8 +139,7 @@ a_header_is_one_json_object(void **state)
 {
 	static const char *const bad[] = { "", "[]", "null", "x",
 		GOOD_HEADER "x", GOOD_HEADER GOOD_HEADER,
-		"{\"alg\":\"ES256\",\"alg\":\"ES256\","
-		"\"x5c\":[\"a\",\"b\",\"c\"]}" };
+		"{\"alg\":\"ES256\",\"alg\":\"ES256\",\"x5c\":[]}" };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
