@@ -246,26 +246,25 @@ serve_one(struct app *app, struct fcgi *fcgi, struct request *req,
 		answer_error(res, app->endpoint, req, ERR_INTERNAL);
 		(void)answer_head(res, head);
 	}
-	if (req->method == HTTP_HEAD || res->status == 304)
+	if (req->method == HTTP_HEAD || res->status == 304) {
 		buf_clear(&res->body);
+		answer_forget_spool(res);
+	}
 	/* The line is written first: an answer that was seen was logged. */
 	log_request(app, req, res, began_us, statements);
-	fcgi_answer(fcgi, buf_str(head), buf_str(&res->body));
+	fcgi_answer(fcgi, buf_str(head), res->spool_fd, buf_str(&res->body));
+	answer_forget_spool(res);
 }
 
 static void
 loop(struct app *app)
 {
-	const size_t response_bytes_max =
-	    app->endpoint->response_bytes_max == 0 ?
-	    RESPONSE_BYTES_MAX :
-	    app->endpoint->response_bytes_max;
 	struct fcgi *fcgi = fcgi_new();
 	struct arena arena;
 	struct buf body, head;
 
 	arena_init(&arena, REQUEST_ARENA_BYTES);
-	buf_init(&body, response_bytes_max);
+	buf_init(&body, RESPONSE_BYTES_MAX);
 	buf_init(&head, HEAD_BYTES_MAX);
 	while (fcgi_accept(fcgi)) {
 		struct request req = { .arena = &arena, .lang = LANG_EN };
@@ -275,11 +274,6 @@ loop(struct app *app)
 		buf_clear(&head);
 		serve_one(app, fcgi, &req, &res, &head);
 		body = res.body;
-		/* One large answer must not stay in memory for ever. */
-		if (body.capacity_bytes > RESPONSE_BYTES_MAX) {
-			buf_free(&body);
-			buf_init(&body, response_bytes_max);
-		}
 		arena_reset(&arena);
 	}
 	buf_free(&head);

@@ -40,7 +40,10 @@ void db_close(struct db *db);
 typedef enum err db_work(struct db *db, void *arg);
 enum err db_transaction(struct db *db, db_work *work, void *arg);
 
-/* The same for several reads that must see one moment. */
+/*
+ * The same for several reads that must see one moment.  Within another
+ * snapshot or a transaction it is that one's moment.
+ */
 enum err db_snapshot(struct db *db, db_work *work, void *arg);
 
 /* Is a write transaction open?  For assertions of what the caller must hold. */

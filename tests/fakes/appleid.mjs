@@ -27,8 +27,16 @@ export const hashNonce = (raw) =>
 export class AppleId {
 	/** How many calls there were, by path. */
 	calls = { "/auth/keys": 0, "/auth/token": 0, "/auth/revoke": 0 };
-	/** "500", "garbage", "reset", "hang", "429", or null. */
+	/**
+	 * "garbage", "reset", "hang", "late" (it takes effect, but the answer
+	 * is lost), a status as "500", or an error of Apple's as
+	 * "invalid_client"; or null.
+	 */
 	fault = null;
+	/** The same by refresh token, of what is asked about it. */
+	faultsOf = new Map();
+	/** Of each answer. */
+	delay_ms = 0;
 	keys = [];
 	codes = new Map();
 	/** Living refresh tokens, and all that were revoked. */
@@ -138,28 +146,36 @@ export class AppleId {
 		req.on("data", (chunk) => chunks.push(chunk));
 		req.on("end", () => {
 			const { pathname } = new URL(req.url, this.url);
-			this.calls[pathname]++;
-			if (this.fault === "hang")
-				return;
-			if (this.fault === "reset") {
-				req.socket.resetAndDestroy();
-				return;
-			}
-			if (this.fault !== null) {
-				const isGarbage = this.fault === "garbage";
-				res.writeHead(isGarbage ? 200 : Number(this.fault),
-				    { "content-type": "text/html" });
-				res.end("<html>not today</html>");
-				return;
-			}
 			const form = new URLSearchParams(
 			    Buffer.concat(chunks).toString());
-			const [status, body] = this.answer(req, pathname, form);
-			const text = body === null ? "" : JSON.stringify(body);
-			res.writeHead(status, { "content-type": "application/json",
+			this.calls[pathname]++;
+			this.reply(req, res, pathname, form,
+			    this.faultsOf.get(form.get("token")) ?? this.fault);
+		});
+	}
+
+	reply(req, res, pathname, form, fault) {
+		const send = (status, text, type = "application/json") =>
+		    setTimeout(() => {
+			res.writeHead(status, { "content-type": type,
 				"content-length": Buffer.byteLength(text) });
 			res.end(text);
-		});
+		}, this.delay_ms);
+
+		if (fault === "hang")
+			return;
+		if (fault === "garbage" || fault > 0) {
+			send(fault > 0 ? Number(fault) : 200,
+			    "<html>not today</html>", "text/html");
+			return;
+		}
+		const [status, body] = [null, "late"].includes(fault) ?
+		    this.answer(req, pathname, form) :
+		    [400, { error: fault }];
+		if (["reset", "late"].includes(fault))
+			req.socket.resetAndDestroy();
+		else
+			send(status, body === null ? "" : JSON.stringify(body));
 	}
 
 	answer(req, pathname, form) {
