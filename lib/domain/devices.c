@@ -164,7 +164,7 @@ enter(struct db *db, void *arg)
 	entry->credits_remaining = is_back ? account.credits_remaining : 0;
 	entry->gift = decide(entry, &device, is_back ? &account : NULL);
 	entry->must_set_bit = entry->gift == GIFT_PENDING &&
-	    entry->is_verified && !entry->had_gift;
+	    entry->is_verified && !entry->had_gift && !entry->must_wait;
 	user_id = account.id;
 	if (!is_back)
 		err = accounts_create_guest(db, entry->lang, entry->now_ms,
@@ -245,6 +245,7 @@ devices_grant(struct db *db, struct device_entry *entry, int64_t amount_credits)
 	enum err err;
 
 	assert(entry->is_verified);
+	assert(!entry->must_wait);
 	err = db_transaction(db, grant, &gift);
 	if (err != OK)
 		return err;

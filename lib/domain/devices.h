@@ -33,6 +33,7 @@ struct device_entry {
 	bool is_secret; /* the id is a version 4 UUID */
 	bool is_verified; /* DeviceCheck vouched for the phone */
 	bool had_gift; /* verified, and Apple's bit is set already */
+	bool must_wait; /* others that look new are before it: no gift yet */
 	int64_t accounts_max; /* opened by one device id with a gift */
 	enum lang lang;
 	int64_t now_ms;

@@ -3,6 +3,7 @@
 // ways it can: who gets an account, who gets the gift, and who neither.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { after, afterEach, before, test } from "node:test";
 import { DeviceCheck, QUERY, UPDATE } from "../fakes/devicecheck.mjs";
@@ -246,7 +247,7 @@ for (const text of ["Failed to find bit state", "Bit State Not Found",
 
 // --- the update ---------------------------------------------------------------
 
-for (const status of [400, 401, 403, 429, 500, 503]) {
+for (const status of [400, 401, 403, 405, 429, 500, 503]) {
 	test(`an update refused with ${status} leaves the gift pending`,
 	    async () => {
 		const who = phone();
@@ -313,6 +314,28 @@ test("accounts opened while Apple refused updates share one gift", async () => {
 		grants.push((await who.reinstall(id).enter()).grant);
 	assert.deepEqual(grants, ["granted",
 		...Array(5).fill("already_claimed")]);
+});
+
+test("who is kept waiting by other new phones comes in, the gift later",
+    async () => {
+	const who = phone();
+	const holder = spawn("flock", ["-F", rendio.file("run", "device-check.lock"),
+		"sh", "-c", "echo held; exec sleep 60"]);
+	await new Promise((resolve) => holder.stdout.once("data", resolve));
+
+	try {
+		const first = await who.enter();
+		assert.equal(first.grant, "pending");
+		assert.deepEqual(apple.bits(who.name),
+		    { bit0: false, bit1: false });
+		// It is known to be the same phone all the same.
+		assert.equal((await who.enter()).user_id, first.user_id);
+	} finally {
+		holder.kill("SIGKILL");
+		await new Promise((resolve) => holder.once("exit", resolve));
+	}
+	assert.equal((await who.enter()).grant, "granted");
+	assert.equal(await creditsOf(rendio, await who.enter()), GIFT);
 });
 
 test("a gift that is owed is seen by the operator", async () => {
