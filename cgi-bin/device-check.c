@@ -285,6 +285,8 @@ device_check(struct app *app, const struct request *req, struct response *res)
 int
 main(int argc, char **argv)
 {
+	static const int live_keys[] = { CONFIG_APPLE_TEAM_ID,
+		CONFIG_DEVICECHECK_KEY_ID, CONFIG_DEVICECHECK_KEY_FILE, -1 };
 	static const struct endpoint endpoint = {
 		.name = "device-check",
 		.path = "/functions/v1/device-check",
@@ -294,6 +296,7 @@ main(int argc, char **argv)
 		.body_bytes_max = APP_JSON_BYTES_MAX,
 		.processes = 4,
 		.read_timeout_s = 25,
+		.live_keys = live_keys,
 		.handle = device_check,
 	};
 

@@ -156,7 +156,7 @@ revoke_consent(struct worker *worker, const struct deletion_step *step)
 {
 	const struct state *state = &worker->state;
 	struct identity_consent consent;
-	CLEANUP(buf_free) struct buf token;
+	CLEANUP(buf_free) struct buf token = { 0 };
 	enum err err;
 
 	buf_init(&token, IDENTITY_SEALED_BYTES_MAX);

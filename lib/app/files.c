@@ -26,8 +26,8 @@ app_send_media(struct response *res, const struct media *media)
 void
 app_attach(struct response *res, struct str name)
 {
-	CLEANUP(buf_free) struct buf encoded;
-	CLEANUP(buf_free) struct buf value;
+	CLEANUP(buf_free) struct buf encoded = { 0 };
+	CLEANUP(buf_free) struct buf value = { 0 };
 
 	buf_init(&value, sizeof(res->disposition) - 1);
 	buf_init(&encoded, sizeof(res->disposition));

@@ -52,8 +52,8 @@ static bool
 write_secret(const struct config *config, const char *client_id, int64_t now_ms,
     struct buf *secret)
 {
-	CLEANUP(buf_free) struct buf key;
-	CLEANUP(buf_free) struct buf claims;
+	CLEANUP(buf_free) struct buf key = { 0 };
+	CLEANUP(buf_free) struct buf claims = { 0 };
 	struct json_writer w;
 	bool ok;
 
@@ -92,7 +92,7 @@ static bool
 begin_form(const struct config *config, const char *client_id, int64_t now_ms,
     struct buf *form)
 {
-	CLEANUP(buf_free) struct buf secret;
+	CLEANUP(buf_free) struct buf secret = { 0 };
 
 	buf_init(&secret, 4096);
 	if (!write_secret(config, client_id, now_ms, &secret)) {
@@ -180,7 +180,7 @@ appleid_request_grant(const struct config *config, struct arena *arena,
     struct appleid_grant *ret_grant)
 {
 	CLEANUP(fetch_response_free) struct fetch_response response = { 0 };
-	CLEANUP(buf_free) struct buf form;
+	CLEANUP(buf_free) struct buf form = { 0 };
 	enum appleid_verdict verdict;
 
 	buf_init(&form, FORM_BYTES_MAX);

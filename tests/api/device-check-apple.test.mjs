@@ -3,14 +3,15 @@
 // ways it can: who gets an account, who gets the gift, and who neither.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { createHash, randomBytes, randomUUID } from "node:crypto";
+import path from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { DeviceCheck, QUERY, UPDATE } from "../fakes/devicecheck.mjs";
 import { sql } from "./support/database.mjs";
 import { assertAuditClean, assertError, assertNotLogged, assertPersonal,
 	assertStatements, UUID } from "./support/expect.mjs";
-import { start } from "./support/instance.mjs";
+import { build, start } from "./support/instance.mjs";
 import { creditsOf } from "./support/jobs.mjs";
 import { check, Phone } from "./support/phone.mjs";
 
@@ -337,6 +338,38 @@ test("who is kept waiting by other new phones comes in, the gift later",
 	assert.equal((await who.enter()).grant, "granted");
 	assert.equal(await creditsOf(rendio, await who.enter()), GIFT);
 });
+
+test("the operator sees whether Apple can be asked", async () => {
+	const levelOf = async (env) => {
+		const { stdout } = await rendio.cliWith({ env }, "doctor",
+		    "--json");
+		return JSON.parse(stdout).checks
+		    .find((row) => row.check === "devicecheck").level;
+	};
+
+	assert.equal(await levelOf({}), "ok");
+	for (const name of ["RENDIO_APPLE_TEAM_ID",
+		"RENDIO_DEVICECHECK_KEY_ID", "RENDIO_DEVICECHECK_KEY_FILE"])
+		assert.equal(await levelOf({ [name]: "" }), "error", name);
+	for (const file of ["/nowhere", rendio.file("anon-key")])
+		assert.equal(await levelOf(
+		    { RENDIO_DEVICECHECK_KEY_FILE: file }), "error");
+	assert.equal(await levelOf({ RENDIO_DEVICECHECK_URL: "" }), "ok");
+	assert.equal(await levelOf({ RENDIO_DEVICECHECK_URL: "",
+		RENDIO_MODE: "live" }), "ok");
+});
+
+for (const name of ["device-check", "merge-guest-user"])
+	test(`${name} does not start in live mode without its key`, async () => {
+		const { code, stderr } = await new Promise((resolve) =>
+		    execFile(path.join(build, "cgi-bin", name), [], {
+			env: { ...rendio.env, RENDIO_MODE: "live",
+				RENDIO_APPLE_TEAM_ID: "" } },
+		    (error, stdout, text) => resolve({ code: error?.code,
+			stderr: stdout + text })));
+		assert.equal(code, 1);
+		assert.match(stderr, /RENDIO_APPLE_TEAM_ID is missing/);
+	});
 
 test("a gift that is owed is seen by the operator", async () => {
 	const who = phone();
