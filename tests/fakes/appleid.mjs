@@ -43,9 +43,11 @@ export class AppleId {
 	consents = new Map();
 	revoked = [];
 
-	static async start({ dir, clientId = "com.example.app" }) {
+	static async start({ dir, clientId = "com.example.app",
+	    teamId = TEAM_ID }) {
 		const apple = new AppleId();
 		apple.clientId = clientId;
+		apple.teamId = teamId;
 		apple.rotate();
 		// The key of Sign in with Apple that a developer downloads.
 		const { privateKey, publicKey } = generateKeyPairSync("ec",
@@ -73,7 +75,7 @@ export class AppleId {
 			RENDIO_APPLEID_CLIENT_IDS: `com.example.old, ${this.clientId}`,
 			RENDIO_APPLEID_KEY_ID: KEY_ID,
 			RENDIO_APPLEID_KEY_FILE: this.keyFile,
-			RENDIO_APPLE_TEAM_ID: TEAM_ID,
+			RENDIO_APPLE_TEAM_ID: this.teamId,
 			RENDIO_ALLOW_PRIVATE_UPSTREAMS: "1",
 		};
 	}
@@ -203,7 +205,7 @@ export class AppleId {
 			    { key: this.secretKey, dsaEncoding: "ieee-p1363" },
 			    Buffer.from(mac, "base64url")) &&
 			    header.alg === "ES256" && header.kid === KEY_ID &&
-			    claims.iss === TEAM_ID &&
+			    claims.iss === this.teamId &&
 			    claims.aud === "https://appleid.apple.com" &&
 			    claims.sub === form.get("client_id") &&
 			    claims.sub === this.clientId &&
