@@ -3,6 +3,7 @@
 
 #include <fcgiapp.h>
 #include <limits.h>
+#include <poll.h>
 #include <unistd.h>
 
 struct fcgi {
@@ -31,6 +32,14 @@ bool
 fcgi_accept(struct fcgi *fcgi)
 {
 	return FCGX_Accept_r(&fcgi->request) == 0;
+}
+
+bool
+fcgi_is_waiting(void)
+{
+	struct pollfd listening = { .fd = 0, .events = POLLIN };
+
+	return poll(&listening, 1, 0) == 1;
 }
 
 static const char *
@@ -100,5 +109,14 @@ fcgi_answer(struct fcgi *fcgi, struct str head, int file_fd, struct str body)
 	if (file_fd >= 0)
 		send_file(fcgi, file_fd);
 	(void)FCGX_PutStr(body.ptr, (int)body.len, fcgi->request.out);
+	/*
+	 * libfcgi closes by waiting for the router to close first, so that
+	 * nothing unread makes the kernel drop the answer: a sleep and a waking
+	 * for every request.  Of a request that was read to its end nothing is
+	 * unread, and a detached one is closed at once.
+	 */
+	if (FCGX_GetChar(fcgi->request.in) == -1 &&
+	    FCGX_GetError(fcgi->request.in) == 0)
+		FCGX_Detach(&fcgi->request);
 	FCGX_Finish_r(&fcgi->request);
 }
