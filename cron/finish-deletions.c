@@ -106,7 +106,7 @@ revoked(void *arg, const struct fetch_response *response)
 }
 
 static void
-send(struct worker *worker, const struct deletion_step *step,
+send_question(struct worker *worker, const struct deletion_step *step,
     const struct provider_call *call)
 {
 	struct revocation *revocation = calloc(1, sizeof(*revocation));
@@ -142,7 +142,7 @@ ask_apple(struct worker *worker, const struct deletion_step *step,
 	ok = appleid_revoke_call(&worker->state.config, consent->client_id,
 	    token, clock_now_ms(), &call);
 	if (ok)
-		send(worker, step, &call);
+		send_question(worker, step, &call);
 	provider_call_free(&call);
 	return ok;
 }
