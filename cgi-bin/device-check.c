@@ -17,7 +17,8 @@
  *
  * grant is "granted" (just now), "already_claimed", "pending" (Apple could not
  * be asked or told, or too many new phones came at once: the next visit goes
- * on) or "withheld" (the device id has opened too many accounts).
+ * on) or "withheld" (the device id has opened too many accounts, was refused
+ * by Apple too often, or Apple's bit of it does not stay as it is left).
  *
  * The gift: the account is written down with it pending, then Apple's bit is
  * set, then the credits are given (domain/devices.h).  Apple offers no way to
@@ -91,8 +92,14 @@ identify(const struct app *app, const struct request *req, struct str device_id,
 
 	*entry = (struct device_entry){ .lang = req->lang,
 		.now_ms = req->now_ms,
-		.accounts_max =
-		    config_number(&app->config, CONFIG_DEVICE_ACCOUNTS_MAX) };
+		.limits = {
+		    .accounts_max =
+			config_number(&app->config, CONFIG_DEVICE_ACCOUNTS_MAX),
+		    .rejections_max = config_number(&app->config,
+			CONFIG_DEVICE_REJECTIONS_MAX),
+		    .bit_changes_max = config_number(&app->config,
+			CONFIG_DEVICE_BIT_CHANGES_MAX),
+		} };
 	entry->is_secret =
 	    uuid_parse(device_id, &uuid) && uuid_version(&uuid) == 4;
 	if (entry->is_secret) {

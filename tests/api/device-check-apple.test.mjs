@@ -23,7 +23,8 @@ let apple, rendio, number = 0;
 before(async () => {
 	apple = await DeviceCheck.start();
 	rendio = await start({ env: { ...apple.env,
-		RENDIO_DEVICE_ACCOUNTS_MAX: "3" } });
+		RENDIO_DEVICE_ACCOUNTS_MAX: "3",
+		RENDIO_DEVICE_REJECTIONS_MAX: "2" } });
 });
 afterEach(() => apple.heal());
 after(async () => {
@@ -403,6 +404,18 @@ test("a device id that opened too many accounts gets no gift", async () => {
 	assert.equal(apple.bits(who.name).bit0, false);
 	assert.match((await rendio.cli("user", "show", last.user_id)).stdout,
 	    /gift +withheld/);
+});
+
+test("a device id that Apple refused too often gets no gift", async () => {
+	const who = phone();
+
+	apple.fault({ path: QUERY, status: 503 });
+	assert.equal((await who.enter()).grant, "pending");
+	for (let i = 0; i < 3; i++)
+		assertError(await check(rendio, who.device_id, "AAAA"), 403,
+		    "device_rejected");
+	assert.equal((await who.enter()).grant, "withheld");
+	assert.equal(apple.bits(who.name).bit0, false);
 });
 
 test("a bit that changed by itself is remembered", async () => {

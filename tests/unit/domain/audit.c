@@ -72,7 +72,7 @@ enter_with_gift(struct fixture *f)
 	struct device_entry entry = { .id_hash = { 1 },
 		.is_secret = true,
 		.is_verified = true,
-		.accounts_max = 5,
+		.limits = { 5, 5, 5 },
 		.now_ms = NOW };
 
 	assert_int_equal(devices_enter(f->db, &entry), OK);
