@@ -114,6 +114,12 @@ enum err db_mark(struct db *db);
  */
 enum err db_checkpoint(struct db *db);
 
+/*
+ * Copies the database as it is at one moment into a new file, beside all who
+ * read and write it.  The log grows meanwhile, because its end is being read.
+ */
+enum err db_copy(struct db *db, const char *path);
+
 /* Bytes that wait in the write-ahead log. */
 int64_t db_log_bytes(const struct db *db);
 
