@@ -29,6 +29,11 @@ static const struct section {
 		{ "debt_credits", EXPORT_NUMBER }, { "grant", EXPORT_TEXT },
 		{ "created_at", EXPORT_TIME },
 		{ "updated_at", EXPORT_TIME } } },
+	{ "merged_accounts",
+	    "SELECT id, created_at_ms, updated_at_ms FROM users"
+	    " WHERE merged_into_id = ?1 ORDER BY id",
+	    { { "id", EXPORT_ID }, { "created_at", EXPORT_TIME },
+		{ "merged_at", EXPORT_TIME } } },
 	{ "sessions",
 	    "SELECT id, method, created_at_ms, refreshed_at_ms FROM sessions"
 	    " WHERE user_id = ?1 ORDER BY refreshed_at_ms",
@@ -49,14 +54,15 @@ static const struct section {
 	    " WHERE user_id = ?1",
 	    { { "client_id", EXPORT_TEXT }, { "created_at", EXPORT_TIME } } },
 	{ "jobs",
-	    "SELECT id, model_name, theme_id, company, prompt,"
+	    "SELECT id, model_id, model_name, theme_id, company, prompt,"
 	    " image_object_id, duration_s, resolution, aspect_ratio,"
 	    " has_audio, cost_credits, state, error_code, is_hidden,"
 	    " created_at_ms, completed_at_ms FROM jobs WHERE user_id = ?1"
 	    " ORDER BY id",
-	    { { "id", EXPORT_ID }, { "model_name", EXPORT_TEXT },
-		{ "theme_id", EXPORT_ID }, { "company", EXPORT_TEXT },
-		{ "prompt", EXPORT_TEXT }, { "image_object_id", EXPORT_ID },
+	    { { "id", EXPORT_ID }, { "model_id", EXPORT_ID },
+		{ "model_name", EXPORT_TEXT }, { "theme_id", EXPORT_ID },
+		{ "company", EXPORT_TEXT }, { "prompt", EXPORT_TEXT },
+		{ "image_object_id", EXPORT_ID },
 		{ "duration_s", EXPORT_NUMBER }, { "resolution", EXPORT_TEXT },
 		{ "aspect_ratio", EXPORT_TEXT }, { "has_audio", EXPORT_FLAG },
 		{ "cost_credits", EXPORT_NUMBER }, { "state", EXPORT_TEXT },
@@ -64,32 +70,38 @@ static const struct section {
 		{ "created_at", EXPORT_TIME },
 		{ "completed_at", EXPORT_TIME } } },
 	{ "attempts",
-	    "SELECT a.job_id, a.number, a.provider, a.state, a.request_id,"
+	    "SELECT a.job_id, a.number, a.provider, a.state, a.seed,"
+	    " a.request_id,"
 	    " a.sent_at_ms, a.ended_at_ms, a.error_code FROM jobs j"
 	    " JOIN attempts a ON a.job_id = j.id WHERE j.user_id = ?1"
 	    " ORDER BY j.id, a.number",
 	    { { "job_id", EXPORT_ID }, { "number", EXPORT_NUMBER },
 		{ "provider", EXPORT_TEXT }, { "state", EXPORT_TEXT },
-		{ "request_id", EXPORT_TEXT }, { "sent_at", EXPORT_TIME },
-		{ "ended_at", EXPORT_TIME }, { "error_code", EXPORT_TEXT } } },
+		{ "seed", EXPORT_NUMBER }, { "request_id", EXPORT_TEXT },
+		{ "sent_at", EXPORT_TIME }, { "ended_at", EXPORT_TIME },
+		{ "error_code", EXPORT_TEXT } } },
 	{ "requests",
 	    "SELECT key, job_id, credits_used, created_at_ms"
 	    " FROM idempotency_records WHERE user_id = ?1 ORDER BY key",
 	    { { "idempotency_key", EXPORT_TEXT }, { "job_id", EXPORT_ID },
 		{ "credits_used", EXPORT_NUMBER },
 		{ "created_at", EXPORT_TIME } } },
+	/* What happened before a merge stands under the account of then. */
 	{ "ledger_entries",
-	    "SELECT number, kind, amount_credits, change, balance_after,"
-	    " job_id, lot_id, reason, created_at_ms FROM ledger_entries"
-	    " WHERE user_id = ?1 ORDER BY number",
-	    { { "number", EXPORT_NUMBER }, { "kind", EXPORT_TEXT },
-		{ "amount_credits", EXPORT_NUMBER },
+	    "SELECT user_id, number, kind, amount_credits, change,"
+	    " balance_after, job_id, lot_id, reason, created_at_ms"
+	    " FROM ledger_entries WHERE user_id IN (SELECT ?1 UNION ALL"
+	    "  SELECT id FROM users WHERE merged_into_id = ?1)"
+	    " ORDER BY user_id, number",
+	    { { "user_id", EXPORT_ID }, { "number", EXPORT_NUMBER },
+		{ "kind", EXPORT_TEXT }, { "amount_credits", EXPORT_NUMBER },
 		{ "change", EXPORT_NUMBER }, { "balance_after", EXPORT_NUMBER },
 		{ "job_id", EXPORT_ID }, { "lot_id", EXPORT_ID },
 		{ "reason", EXPORT_TEXT }, { "created_at", EXPORT_TIME } } },
 	{ "credit_lots",
 	    "SELECT id, source, credits, remaining_credits, expires_at_ms,"
-	    " refunded_credits, owed_credits, paid_credits, created_at_ms"
+	    " refunded_credits, owed_credits, paid_credits,"
+	    " is_debt_forgiven, purchase_id, created_at_ms"
 	    " FROM credit_lots WHERE user_id = ?1 ORDER BY id",
 	    { { "id", EXPORT_ID }, { "source", EXPORT_TEXT },
 		{ "credits", EXPORT_NUMBER },
@@ -98,42 +110,58 @@ static const struct section {
 		{ "refunded_credits", EXPORT_NUMBER },
 		{ "owed_credits", EXPORT_NUMBER },
 		{ "paid_credits", EXPORT_NUMBER },
-		{ "created_at", EXPORT_TIME } } },
+		{ "is_debt_forgiven", EXPORT_FLAG },
+		{ "purchase_id", EXPORT_ID }, { "created_at", EXPORT_TIME } } },
 	{ "purchases",
-	    "SELECT transaction_id, original_transaction_id, environment,"
+	    "SELECT id, transaction_id, original_transaction_id, environment,"
 	    " kind, product_id, quantity, price_milli, currency,"
-	    " purchased_at_ms, expires_at_ms, refund_millipercent, waits_for,"
-	    " credits, added_credits, credited_at_ms, account_token"
-	    " FROM purchases WHERE user_id = ?1 ORDER BY id",
-	    { { "transaction_id", EXPORT_TEXT },
+	    " purchased_at_ms, expires_at_ms, refund_millipercent,"
+	    " is_upgraded, waits_for, credits, added_credits, credited_at_ms,"
+	    " created_at_ms, account_token FROM purchases WHERE user_id = ?1"
+	    " ORDER BY id",
+	    { { "id", EXPORT_ID }, { "transaction_id", EXPORT_TEXT },
 		{ "original_transaction_id", EXPORT_TEXT },
 		{ "environment", EXPORT_TEXT }, { "kind", EXPORT_TEXT },
 		{ "product_id", EXPORT_TEXT }, { "quantity", EXPORT_NUMBER },
 		{ "price_milli", EXPORT_NUMBER }, { "currency", EXPORT_TEXT },
 		{ "purchased_at", EXPORT_TIME }, { "expires_at", EXPORT_TIME },
 		{ "refund_millipercent", EXPORT_NUMBER },
-		{ "waits_for", EXPORT_TEXT }, { "credits", EXPORT_NUMBER },
+		{ "is_upgraded", EXPORT_FLAG }, { "waits_for", EXPORT_TEXT },
+		{ "credits", EXPORT_NUMBER },
 		{ "added_credits", EXPORT_NUMBER },
-		{ "credited_at", EXPORT_TIME },
+		{ "credited_at", EXPORT_TIME }, { "created_at", EXPORT_TIME },
 		{ "app_account_token", EXPORT_ID } } },
+	{ "consumption_requests",
+	    "SELECT r.purchase_id, r.state, r.reason, r.asked_at_ms,"
+	    " r.deadline_at_ms, r.consumed_millipercent, r.answered_at_ms"
+	    " FROM purchases p JOIN consumption_requests r"
+	    " ON r.purchase_id = p.id WHERE p.user_id = ?1 ORDER BY p.id",
+	    { { "purchase_id", EXPORT_ID }, { "state", EXPORT_TEXT },
+		{ "reason", EXPORT_TEXT }, { "asked_at", EXPORT_TIME },
+		{ "deadline_at", EXPORT_TIME },
+		{ "consumed_millipercent", EXPORT_NUMBER },
+		{ "answered_at", EXPORT_TIME } } },
 	{ "subscriptions",
 	    "SELECT original_transaction_id, environment, product_id,"
-	    " active_until_ms, is_active, grace_until_ms, renews"
-	    " FROM subscriptions WHERE user_id = ?1",
+	    " active_until_ms, is_active, grace_until_ms, renews,"
+	    " created_at_ms FROM subscriptions WHERE user_id = ?1",
 	    { { "original_transaction_id", EXPORT_TEXT },
 		{ "environment", EXPORT_TEXT }, { "product_id", EXPORT_TEXT },
 		{ "active_until", EXPORT_TIME }, { "is_active", EXPORT_FLAG },
-		{ "grace_until", EXPORT_TIME }, { "renews", EXPORT_FLAG } } },
+		{ "grace_until", EXPORT_TIME }, { "renews", EXPORT_FLAG },
+		{ "created_at", EXPORT_TIME } } },
 	{ "purchase_lookups",
 	    "SELECT transaction_id, state, tries_count, created_at_ms"
 	    " FROM purchase_lookups WHERE user_id = ?1"
 	    " ORDER BY transaction_id",
 	    { { "transaction_id", EXPORT_TEXT }, { "state", EXPORT_TEXT },
-		{ "tries", EXPORT_NUMBER }, { "created_at", EXPORT_TIME } } },
+		{ "tries_count", EXPORT_NUMBER },
+		{ "created_at", EXPORT_TIME } } },
 	{ "consents",
-	    "SELECT is_given, text_version, created_at_ms FROM consents"
-	    " WHERE user_id = ?1 ORDER BY number",
-	    { { "is_given", EXPORT_FLAG }, { "text_version", EXPORT_TEXT },
+	    "SELECT number, is_given, text_version, created_at_ms"
+	    " FROM consents WHERE user_id = ?1 ORDER BY number",
+	    { { "number", EXPORT_NUMBER }, { "is_given", EXPORT_FLAG },
+		{ "text_version", EXPORT_TEXT },
 		{ "created_at", EXPORT_TIME } } },
 	{ "objects",
 	    "SELECT id, bucket, name, job_id, state, content_type,"
@@ -144,11 +172,19 @@ static const struct section {
 		{ "state", EXPORT_TEXT }, { "content_type", EXPORT_TEXT },
 		{ "size_bytes", EXPORT_NUMBER },
 		{ "created_at", EXPORT_TIME } } },
+	{ "hold_lots",
+	    "SELECT h.job_id, h.lot_id, h.credits FROM jobs j"
+	    " JOIN hold_lots h ON h.job_id = j.id WHERE j.user_id = ?1"
+	    " ORDER BY j.id, h.lot_id",
+	    { { "job_id", EXPORT_ID }, { "lot_id", EXPORT_ID },
+		{ "credits", EXPORT_NUMBER } } },
 	{ "events",
-	    "SELECT kind, job_id, created_at_ms FROM events"
-	    " WHERE user_id = ?1 ORDER BY id",
-	    { { "kind", EXPORT_TEXT }, { "job_id", EXPORT_ID },
-		{ "created_at", EXPORT_TIME } } },
+	    "SELECT user_id, kind, job_id, created_at_ms FROM events"
+	    " WHERE user_id IN (SELECT ?1 UNION ALL"
+	    "  SELECT id FROM users WHERE merged_into_id = ?1)"
+	    " ORDER BY user_id, id",
+	    { { "user_id", EXPORT_ID }, { "kind", EXPORT_TEXT },
+		{ "job_id", EXPORT_ID }, { "created_at", EXPORT_TIME } } },
 };
 
 static void
