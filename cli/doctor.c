@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "domain/deletions.h"
 #include "domain/devices.h"
+#include "domain/purchases.h"
 #include "provider/appstore.h"
 #include "provider/appleid.h"
 #include "wire/es256.h"
@@ -341,13 +342,14 @@ check_debts(struct doctor *d)
 {
 	struct state state;
 	struct buf problem;
-	int64_t gifts = 0, steps = 0;
+	int64_t gifts = 0, steps = 0, purchases = 0;
 
 	buf_init(&problem, 8192);
 	if (state_open(&state, STATE_READ, &problem) &&
 	    devices_pending_count(state.db, &gifts) == OK &&
 	    deletions_stuck_count(state.db, clock_now_ms() - DELETION_MS_MAX,
-		&steps) == OK) {
+		&steps) == OK &&
+	    purchases_waiting_count(state.db, &purchases) == OK) {
 		note(d, gifts == 0 ? GREEN : YELLOW, "gifts",
 		    "each is given when its phone comes again and DeviceCheck"
 		    " answers; the log says why it did not (event devicecheck)",
@@ -357,6 +359,10 @@ check_debts(struct doctor *d)
 		    " (event deletion)",
 		    "%lld steps have been open for more than a day",
 		    (long long)steps);
+		note(d, purchases == 0 ? GREEN : YELLOW, "sales",
+		    "the table purchases says in waits_for what for: see"
+		    " docs/operations.md, Purchases",
+		    "%lld wait to be credited", (long long)purchases);
 	}
 	state_close(&state);
 	buf_free(&problem);
