@@ -103,12 +103,13 @@ set_up_world(void **state)
 	static struct world world;
 	struct world *w = &world;
 	const struct fixture *f = &w->f;
-	struct uuid id;
+	struct uuid id, buyer;
 
 	if (set_up(state) != 0)
 		return -1;
 	w->f = *(const struct fixture *)*state;
 	*state = w;
+	buyer = w->f.ada;
 	enter_with_gift(&w->f);
 	w->completed_object =
 	    complete_job(f, "completed", false, &w->completed);
@@ -125,7 +126,7 @@ set_up_world(void **state)
 	w->cancelled = submit(f, "cancelled");
 	assert_int_equal(jobs_delete(f->db, &f->ada, &w->cancelled, NOW), OK);
 	w->queued = submit(f, "queued");
-	buy(f, &f->bob);
+	buy(f, &buyer);
 	return 0;
 }
 

@@ -505,11 +505,15 @@ how_much_was_used_is_told_of_that_very_lot(void **state)
 	const struct fixture *f = *state;
 	const struct purchase_fact fact = fact_of("1000", STARTER);
 	const struct purchase_fact other = fact_of("1001", POPULAR);
+	struct purchase_receipt receipt;
 	int64_t used = 0;
 	struct uuid job, id;
 
 	assert_int_equal(posted(f, &f->ada, &fact), 25);
-	assert_int_equal(posted(f, &f->ada, &other), 85);
+	/* Later, so that it burns later. */
+	assert_int_equal(purchases_post(f->db, &f->ada, &other, &policy,
+			     NOW + 1, &receipt),
+	    OK);
 	job = job_for(f, &f->ada, "key", 17);
 	end(f, &f->ada, &job, true);
 	for (int i = 0; i < 2; i++) {
