@@ -35,6 +35,7 @@ struct args {
 	const char *type;
 	const char *percent;
 	const char *cursor; /* of appstore's lists */
+	const char *keep; /* NULL = not given */
 };
 
 /* Options a command takes. */
@@ -49,6 +50,7 @@ enum {
 	OPTION_PERCENT = 1 << 7,
 	OPTION_ENVIRONMENT = 1 << 8,
 	OPTION_CURSOR = 1 << 9,
+	OPTION_KEEP = 1 << 10,
 };
 
 int init_command(const struct args *args);
@@ -65,6 +67,8 @@ int model_list_command(const struct args *args);
 int model_set_command(const struct args *args);
 int theme_list_command(const struct args *args);
 int theme_set_command(const struct args *args);
+int backup_command(const struct args *args);
+int restore_command(const struct args *args);
 int token_command(const struct args *args);
 int sandbox_device_command(const struct args *args);
 int sandbox_identity_command(const struct args *args);
