@@ -11,8 +11,8 @@
 #include "domain/deletions.h"
 #include "domain/devices.h"
 #include "domain/purchases.h"
-#include "provider/appstore.h"
 #include "provider/appleid.h"
+#include "provider/appstore.h"
 #include "wire/es256.h"
 
 #include <dirent.h>

@@ -3,12 +3,16 @@
 
 #include <assert.h>
 
+/* What is owed now, and what the user's row still says. */
 static enum err
-sum_debt(struct db *db, const struct uuid *user_id, int64_t *ret_debt)
+sum_debt(struct db *db, const struct uuid *user_id, int64_t *ret_debt,
+    int64_t *ret_noted)
 {
 	static const char sql[] =
 	    "SELECT COALESCE(SUM(owed_credits * (1 - is_debt_forgiven)"
-	    " - paid_credits), 0) FROM credit_lots WHERE user_id = ?1"
+	    " - paid_credits), 0),"
+	    " (SELECT debt_credits FROM users WHERE id = ?1)"
+	    " FROM credit_lots WHERE user_id = ?1"
 	    " AND (owed_credits > 0 OR paid_credits > 0)";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
@@ -16,9 +20,11 @@ sum_debt(struct db *db, const struct uuid *user_id, int64_t *ret_debt)
 
 	db_bind_uuid(stmt, 1, user_id);
 	err = db_step(stmt, &found);
-	if (err == OK)
-		*ret_debt = db_column_int64(stmt, 0);
-	return err;
+	if (err != OK)
+		return err;
+	*ret_debt = db_column_int64(stmt, 0);
+	*ret_noted = db_column_int64(stmt, 1);
+	return OK;
 }
 
 /* A lot pays, or with a negative number has back what it paid. */
@@ -80,8 +86,8 @@ next_paid(struct db *db, const struct uuid *user_id, struct uuid *ret_lot_id,
 static enum err
 note_debt(struct db *db, const struct uuid *user_id, int64_t debt)
 {
-	static const char sql[] = "UPDATE users SET debt_credits = ?2"
-				  " WHERE id = ?1 AND debt_credits <> ?2";
+	static const char sql[] =
+	    "UPDATE users SET debt_credits = ?2 WHERE id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
 	db_bind_uuid(stmt, 1, user_id);
@@ -92,13 +98,13 @@ note_debt(struct db *db, const struct uuid *user_id, int64_t debt)
 enum err
 debts_settle(struct db *db, const struct uuid *user_id, int64_t *ret_moved)
 {
-	int64_t debt, moved = 0, part = 0;
+	int64_t debt, noted, moved = 0, part = 0;
 	struct uuid lot_id;
 	bool found = true;
 	enum err err;
 
 	assert(db_in_transaction(db));
-	err = sum_debt(db, user_id, &debt);
+	err = sum_debt(db, user_id, &debt, &noted);
 	while (err == OK && debt != 0) {
 		err = debt > 0 ?
 		    next_payer(db, user_id, &lot_id, &part, &found) :
@@ -116,7 +122,8 @@ debts_settle(struct db *db, const struct uuid *user_id, int64_t *ret_moved)
 	if (err == OK) {
 		/* What was paid too much was paid by a lot. */
 		assert(debt >= 0);
-		err = note_debt(db, user_id, debt);
+		if (debt != noted)
+			err = note_debt(db, user_id, debt);
 	}
 	if (err == OK)
 		*ret_moved = moved;

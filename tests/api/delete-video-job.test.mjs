@@ -39,7 +39,7 @@ test("a job that was not sent is cancelled, its credits go back once",
 	const res = await post({ job_id: jobId.toUpperCase(),
 		user_id: ada.user_id });
 	assert.deepEqual(assertPersonal(res), { success: true });
-	await assertStatements(rendio, res, 13);
+	await assertStatements(rendio, res, 15);
 	assert.equal(await creditsOf(rendio, ada), 100);
 	assertError(await statusOf(rendio, ada, jobId), 404, "job_not_found");
 	const { entries } = await historyOf(rendio, ada);
