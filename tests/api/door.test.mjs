@@ -53,6 +53,7 @@ const doors = {
 		body: () => ({ identity_token: identity, apple_sub: "x" }) },
 	"object": { auth: "none", dialect: "storage",
 		target: "/storage/v1/object/sign/videos/a.mp4?token=AAAA" },
+	"replicate-webhook": { isFinal: true },
 	"rest": { auth: "optional", dialect: "rest", target: "/rest/v1/themes" },
 	"rest-users": { auth: "optional", dialect: "rest" },
 	"update-user-settings": { auth: "user",
