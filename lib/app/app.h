@@ -26,6 +26,7 @@ struct app {
 	struct keys keys;
 	struct db *db;
 	int nudge_fd;
+	bool wants_nudge;
 };
 
 enum auth {
@@ -87,6 +88,8 @@ struct response {
 	int status; /* 200 unless set */
 	struct buf body;
 	struct json_writer json; /* writes into body */
+	int spool_fd; /* what comes before the body; -1 = nothing */
+	size_t spool_bytes;
 	const char *content_type; /* application/json */
 	const char *cache_control; /* no-store */
 	char etag[72]; /* with quotes; "" = none */
@@ -119,12 +122,17 @@ struct endpoint {
 	size_t body_bytes_max;
 	int processes; /* 0 = 2 */
 	int read_timeout_s; /* the router waits this long; 0 = 15 */
-	size_t response_bytes_max; /* 0 = 4 MiB */
 	bool is_sandbox_only;
 	bool sends_files; /* may answer with accel_path */
 	bool is_read_only; /* its connection refuses to write */
 	/* Headers of its own, as FastCGI names them; NULL = no more. */
 	const char *header[APP_HEADERS_MAX];
+	/*
+	 * Requests that wait are served together, their transactions committed
+	 * by one: for a handler that does nothing but read and write the
+	 * database.  Such an endpoint has one process.
+	 */
+	bool is_batched;
 	/* Keys without which it does not start in live mode; ends with -1. */
 	const int *live_keys;
 	enum err (*handle)(struct app *app, const struct request *req,
