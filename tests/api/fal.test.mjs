@@ -2,10 +2,16 @@
 // A video made by fal, played by tests/fakes/fal.mjs.
 
 import assert from "node:assert/strict";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import { after, before, test } from "node:test";
+import { AppleId } from "../fakes/appleid.mjs";
+import { DeviceCheck } from "../fakes/devicecheck.mjs";
 import { Fal, VIDEO } from "../fakes/fal.mjs";
-import { start, until } from "./support/instance.mjs";
+import { start } from "./support/instance.mjs";
 import { creditsOf, endOf, orderJob } from "./support/jobs.mjs";
+import { Phone } from "./support/phone.mjs";
 
 let fal, rendio, ada;
 
@@ -48,4 +54,52 @@ test("a video is made, polled for, fetched and paid for once", async () => {
 	assert.equal(await creditsOf(rendio, ada), before - end.credits_used);
 	const video = await rendio.fetch(end.video_url);
 	assert.deepEqual(Buffer.from(await video.arrayBuffer()), VIDEO);
+});
+
+test("a failure hides behind COMPLETED and is found in the result", async () => {
+	const { end } = await make({ result: "content" });
+
+	assert.equal(end.error_code, "content_policy");
+	assert.equal(end.credits_refunded, end.credits_used);
+});
+
+test("what has left its place is taken from the platform's history",
+    async () => {
+	const { end } = await make({ result: "404", tag: 2 });
+
+	assert.equal(end.status, "completed");
+});
+
+test("a submission that got no answer is found in the history, by its seed",
+    async () => {
+	const { end, requests } = await make({ submit: "reset", tag: 3 });
+
+	assert.equal(end.status, "completed");
+	assert.equal(requests.length, 1, "it was not sent again");
+});
+
+test("in live mode it is the same", async () => {
+	const dir = fs.mkdtempSync(path.join(os.tmpdir(), "rendio-"));
+	const [apple, appleId] = [await DeviceCheck.start(),
+		await AppleId.start({ dir })];
+	const live = await start({ env: { ...apple.env, ...appleId.env,
+		...fal.env, RENDIO_MODE: "live" } });
+
+	try {
+		const eve = await new Phone(live, apple, "eve").enter();
+		await live.cli("user", "grant", eve.user_id, "10", "--reason",
+		    "tests");
+		const before = await creditsOf(live, eve);
+		fal.fetch = live.fetch;
+		const id = await orderJob(live, eve, { prompt: fal.script() });
+		const end = await endOf(live, eve, id);
+		assert.equal(end.status, "completed");
+		assert.equal(end.credits_remaining, before - end.credits_used);
+		assert.equal(fal.mostPaid, 1);
+	} finally {
+		await live.stop();
+		await apple.stop();
+		await appleId.stop();
+		fs.rmSync(dir, { recursive: true });
+	}
 });
