@@ -11,6 +11,7 @@
 #include "domain/deletions.h"
 #include "domain/devices.h"
 #include "provider/appleid.h"
+#include "provider/appstore.h"
 #include "wire/es256.h"
 
 #include <dirent.h>
@@ -160,6 +161,23 @@ days_left(const char *path, int *ret_days)
 	if (ok)
 		*ret_days = seconds < 0 ? days - 1 : days;
 	return ok;
+}
+
+/* What verifying purchases needs; `rendio appstore test` asks Apple. */
+static void
+check_purchases(struct doctor *d, const struct config *config)
+{
+	struct buf problem;
+
+	buf_init(&problem, 512);
+	if (appstore_is_ready(config, &problem))
+		note(d, GREEN, "purchases", "", "of %s",
+		    appstore_bundle_id(config));
+	else
+		note(d, RED, "purchases", "mend the configuration", "%s",
+		    problem.ptr);
+	buf_free(&problem);
+	appstore_forget();
 }
 
 static void
@@ -419,6 +437,7 @@ check_all(struct doctor *d)
 		note(d, GREEN, "configuration", "", "mode %s, state in %s",
 		    config_text(&config, CONFIG_MODE), d->state_dir);
 		check_keys(d, &config);
+		check_purchases(d, &config);
 		check_certificate(d);
 		check_apple(d, &config);
 		check_clock(d);

@@ -2,7 +2,7 @@
 #include "app/copies.h"
 #include "base/cleanup.h"
 #include "base/lockfile.h"
-#include "domain/media.h"
+#include "domain/manifest.h"
 #include "store/db.h"
 #include "store/migrate.h"
 #include "store/objects.h"
@@ -31,15 +31,15 @@ struct visit {
 };
 
 static enum err
-copy_file(void *arg, const struct media *media)
+copy_file(void *arg, const struct manifest_entry *entry)
 {
 	const struct visit *visit = arg;
 	const enum err err =
-	    objects_copy(visit->from, visit->to, media->bucket, &media->id);
+	    objects_copy(visit->from, visit->to, entry->bucket, &entry->id);
 
 	if (err == OK) {
 		visit->count->files++;
-		visit->count->bytes += media->size_bytes;
+		visit->count->bytes += entry->size_bytes;
 	}
 	return err;
 }
@@ -57,7 +57,7 @@ copy_files(const char *from, const char *to, struct copy_count *count,
 	if (err == OK)
 		err = db_version(db, &count->version);
 	if (err == OK)
-		err = media_each_stored(db, copy_file, &visit);
+		err = manifest_each(db, copy_file, &visit);
 	db_close(db);
 	if (err != OK)
 		buf_appendf(problem, "the files cannot be copied to %s: %s", to,

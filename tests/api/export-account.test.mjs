@@ -22,7 +22,9 @@ const SECTIONS = ["users", "merged_accounts", "sessions", "devices",
 const NAMES = { idempotency_records: "requests",
 	apple_tokens: "apple_consents" };
 const NOBODYS = ["models", "model_options", "model_prices", "themes",
-	"products", "sqlite_sequence",
+	"products", "sqlite_sequence", "breakers", "provider_spend",
+	// It repeats of an attempt what the attempt says, for a week.
+	"provider_reports",
 	// Steps exist only of who can no longer ask.
 	"deletion_steps",
 	// Keyed hashes that name nobody and end by themselves.
@@ -40,9 +42,10 @@ const LEFT_OUT = {
 	sessions: ["user_id", "refresh_salt", "refresh_counter"],
 	devices: ["id_hash", "user_id", "is_marking", "grant_bit"],
 	apple_tokens: ["user_id", "sealed"],
-	jobs: ["user_id", "due_at_ms", "deadline_at_ms", "queue_position"],
+	jobs: ["user_id", "due_at_ms", "deadline_at_ms", "queue_position",
+		"turn_at_ms"],
 	attempts: ["id", "status_url", "result_url", "cancel_url", "video_url",
-		"calls_count"],
+		"calls_count", "cost_micro_usd", "is_ended"],
 	idempotency_records: ["user_id", "fingerprint", "credits_remaining"],
 	ledger_entries: ["previous_hash", "hash"],
 	credit_lots: ["user_id", "burn_rank"],
