@@ -80,7 +80,8 @@ CREATE TABLE models (
   duration_format TEXT NOT NULL DEFAULT '%d'
     CHECK (duration_format IN ('%ds', '%d', '')),
   image_field TEXT NOT NULL DEFAULT 'image_url',
-  position INTEGER NOT NULL DEFAULT 0,
+  position INTEGER NOT NULL DEFAULT 0, omits TEXT CHECK (omits <> ''), fallback_id BLOB REFERENCES models (id), spend_cap_micro_usd_per_day INTEGER
+  CHECK (spend_cap_micro_usd_per_day >= 0),
   CHECK (is_active = 0 OR state = 'available')
 ) STRICT;
 CREATE UNIQUE INDEX models_one_active ON models (is_active) WHERE is_active = 1;
@@ -217,13 +218,13 @@ CREATE TABLE jobs (
   deadline_at_ms INTEGER NOT NULL,
   is_hidden INTEGER NOT NULL DEFAULT 0 CHECK (is_hidden IN (0, 1)),
   created_at_ms INTEGER NOT NULL,
-  completed_at_ms INTEGER,
+  completed_at_ms INTEGER, turn_at_ms INTEGER NOT NULL DEFAULT 0, is_charge_kept INTEGER NOT NULL DEFAULT 0
+  CHECK (is_charge_kept IN (0, 1) AND (is_charge_kept = 0 OR state = 'failed')),
   CHECK ((state IN ('completed', 'failed', 'cancelled', 'lost')) =
     (due_at_ms IS NULL)),
   CHECK ((due_at_ms IS NULL) = (completed_at_ms IS NOT NULL))
 ) STRICT;
 CREATE INDEX jobs_open_by_user ON jobs (user_id) WHERE due_at_ms IS NOT NULL;
-CREATE INDEX jobs_to_submit ON jobs (company, due_at_ms) WHERE state = 'queued';
 CREATE INDEX jobs_waiting_too_long ON jobs (deadline_at_ms)
   WHERE state = 'queued';
 CREATE INDEX jobs_to_follow ON jobs (due_at_ms)
@@ -244,7 +245,9 @@ CREATE TABLE attempts (
   calls_count INTEGER NOT NULL DEFAULT 0 CHECK (calls_count >= 0),
   sent_at_ms INTEGER,
   ended_at_ms INTEGER,
-  error_code TEXT,
+  error_code TEXT, model_id BLOB REFERENCES models (id), cost_micro_usd INTEGER NOT NULL DEFAULT 0
+  CHECK (cost_micro_usd >= 0), is_ended INTEGER NOT NULL DEFAULT 0
+  CHECK (is_ended IN (0, 1)),
   UNIQUE (job_id, number),
   CHECK ((state = 'new') = (sent_at_ms IS NULL) OR
     state IN ('failed', 'cancelled'))
@@ -483,3 +486,44 @@ CREATE TABLE payers (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX payers_to_check ON payers (next_check_at_ms);
 CREATE INDEX payers_by_age ON payers (last_purchase_at_ms);
+CREATE INDEX jobs_to_submit ON jobs (company, turn_at_ms)
+  WHERE state = 'queued';
+CREATE TABLE provider_reports (
+  id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
+  provider TEXT NOT NULL,
+  request_id TEXT NOT NULL CHECK (request_id <> ''),
+  attempt_id BLOB NOT NULL REFERENCES attempts (id),
+  body_sha256 BLOB NOT NULL CHECK (length(body_sha256) = 32),
+  --  done    made, at video_url
+  --  failed  for error_code
+  --  look    over, but the result must be asked for
+  outcome TEXT NOT NULL CHECK (outcome IN ('done', 'failed', 'look')),
+  video_url TEXT,
+  error_code TEXT,
+  may_try_again INTEGER NOT NULL DEFAULT 0 CHECK (may_try_again IN (0, 1)),
+  is_unbilled INTEGER NOT NULL DEFAULT 0 CHECK (is_unbilled IN (0, 1)),
+  received_at_ms INTEGER NOT NULL,
+  handled_at_ms INTEGER,
+  UNIQUE (provider, request_id, body_sha256)
+) STRICT;
+CREATE INDEX provider_reports_to_handle ON provider_reports (received_at_ms)
+  WHERE handled_at_ms IS NULL;
+CREATE INDEX provider_reports_by_age ON provider_reports (handled_at_ms)
+  WHERE handled_at_ms IS NOT NULL;
+CREATE INDEX provider_reports_by_attempt ON provider_reports (attempt_id);
+CREATE TABLE breakers (
+  company TEXT NOT NULL,
+  endpoint TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  failures_count INTEGER NOT NULL CHECK (failures_count >= 1),
+  opened_at_ms INTEGER NOT NULL,
+  probe_at_ms INTEGER,
+  PRIMARY KEY (company, endpoint),
+  CHECK (company <> '' OR endpoint = '')
+) STRICT, WITHOUT ROWID;
+CREATE TABLE provider_spend (
+  day INTEGER NOT NULL,
+  model_id BLOB NOT NULL REFERENCES models (id),
+  micro_usd INTEGER NOT NULL CHECK (micro_usd >= 0),
+  PRIMARY KEY (day, model_id)
+) STRICT, WITHOUT ROWID;

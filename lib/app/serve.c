@@ -53,7 +53,7 @@ keep_secrets_inside(void)
 #define BATCH_MAX 16
 
 static bool
-has_header_twice(const struct fcgi *fcgi)
+has_header_twice(const struct fcgi *fcgi, const struct endpoint *endpoint)
 {
 	static const char *const names[] = {
 		"HTTP_IDEMPOTENCY_KEY",
@@ -65,6 +65,10 @@ has_header_twice(const struct fcgi *fcgi)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (fcgi_param_repeats(fcgi, names[i]))
+			return true;
+	for (size_t i = 0; i < APP_HEADERS_MAX; i++)
+		if (endpoint->header[i] != NULL &&
+		    fcgi_param_repeats(fcgi, endpoint->header[i]))
 			return true;
 	return false;
 }
@@ -166,7 +170,7 @@ check_request(struct app *app, struct fcgi *fcgi, struct request *req,
 		&req->method) ||
 	    (endpoint->methods & req->method) == 0)
 		return ERR_METHOD_NOT_ALLOWED;
-	if (has_header_twice(fcgi))
+	if (has_header_twice(fcgi, endpoint))
 		return ERR_INVALID_REQUEST;
 	apikey = fcgi_param(fcgi, "HTTP_APIKEY");
 	err = auth_apply(app, req, apikey,
@@ -233,6 +237,10 @@ exchange_accept(struct exchange *x)
 	x->res.json = json_writer(&x->res.body);
 	buf_clear(&x->head);
 	read_head(x->fcgi, &x->req);
+	for (size_t i = 0; i < APP_HEADERS_MAX; i++)
+		if (x->app->endpoint->header[i] != NULL)
+			x->req.header[i] =
+			    fcgi_param(x->fcgi, x->app->endpoint->header[i]);
 	return true;
 }
 

@@ -57,7 +57,8 @@ static const struct section {
 	    "SELECT id, model_id, model_name, theme_id, company, prompt,"
 	    " image_object_id, duration_s, resolution, aspect_ratio,"
 	    " has_audio, cost_credits, state, error_code, is_hidden,"
-	    " created_at_ms, completed_at_ms FROM jobs WHERE user_id = ?1"
+	    " is_charge_kept, created_at_ms, completed_at_ms FROM jobs WHERE "
+	    "user_id = ?1"
 	    " ORDER BY id",
 	    { { "id", EXPORT_ID }, { "model_id", EXPORT_ID },
 		{ "model_name", EXPORT_TEXT }, { "theme_id", EXPORT_ID },
@@ -67,19 +68,21 @@ static const struct section {
 		{ "aspect_ratio", EXPORT_TEXT }, { "has_audio", EXPORT_FLAG },
 		{ "cost_credits", EXPORT_NUMBER }, { "state", EXPORT_TEXT },
 		{ "error_code", EXPORT_TEXT }, { "is_deleted", EXPORT_FLAG },
+		{ "is_charge_kept", EXPORT_FLAG },
 		{ "created_at", EXPORT_TIME },
 		{ "completed_at", EXPORT_TIME } } },
 	{ "attempts",
-	    "SELECT a.job_id, a.number, a.provider, a.state, a.seed,"
+	    "SELECT a.job_id, a.number, a.model_id, a.provider, a.state, "
+	    "a.seed,"
 	    " a.request_id,"
 	    " a.sent_at_ms, a.ended_at_ms, a.error_code FROM jobs j"
 	    " JOIN attempts a ON a.job_id = j.id WHERE j.user_id = ?1"
 	    " ORDER BY j.id, a.number",
 	    { { "job_id", EXPORT_ID }, { "number", EXPORT_NUMBER },
-		{ "provider", EXPORT_TEXT }, { "state", EXPORT_TEXT },
-		{ "seed", EXPORT_NUMBER }, { "request_id", EXPORT_TEXT },
-		{ "sent_at", EXPORT_TIME }, { "ended_at", EXPORT_TIME },
-		{ "error_code", EXPORT_TEXT } } },
+		{ "model_id", EXPORT_ID }, { "provider", EXPORT_TEXT },
+		{ "state", EXPORT_TEXT }, { "seed", EXPORT_NUMBER },
+		{ "request_id", EXPORT_TEXT }, { "sent_at", EXPORT_TIME },
+		{ "ended_at", EXPORT_TIME }, { "error_code", EXPORT_TEXT } } },
 	{ "requests",
 	    "SELECT key, job_id, credits_used, created_at_ms"
 	    " FROM idempotency_records WHERE user_id = ?1 ORDER BY key",

@@ -39,6 +39,8 @@ const doors = {
 	"device-check": { auth: "apikey",
 		body: () => ({ device_id: "x", device_token }) },
 	"export-account": { auth: "user" },
+	// It is there only with fal configured: its own file has its door.
+	"fal-webhook": { isFinal: true },
 	"generate-video": { auth: "user", body: () => ({ prompt: "A sea" }) },
 	"get-credit-history": { auth: "user" },
 	"get-models": { auth: "apikey", isPublic: true },
@@ -54,6 +56,7 @@ const doors = {
 		body: () => ({ identity_token: identity, apple_sub: "x" }) },
 	"object": { auth: "none", dialect: "storage",
 		target: "/storage/v1/object/sign/videos/a.mp4?token=AAAA" },
+	"replicate-webhook": { isFinal: true },
 	"rest": { auth: "optional", dialect: "rest", target: "/rest/v1/themes" },
 	"rest-users": { auth: "optional", dialect: "rest" },
 	"update-consumption-consent": { auth: "user",

@@ -27,6 +27,9 @@ const NOBODYS = ["models", "model_options", "model_prices", "themes",
 	"products", "subscription_products", "sqlite_sequence",
 	// What Apple told and is to be asked, by its own ids of transactions.
 	"apple_notifications", "payers", "repairs",
+	"breakers", "provider_spend",
+	// It repeats of an attempt what the attempt says, for a week.
+	"provider_reports",
 	// Steps exist only of who can no longer ask.
 	"deletion_steps",
 	// Keyed hashes that name nobody and end by themselves.
@@ -44,9 +47,10 @@ const LEFT_OUT = {
 	sessions: ["user_id", "refresh_salt", "refresh_counter"],
 	devices: ["id_hash", "user_id", "is_marking", "grant_bit"],
 	apple_tokens: ["user_id", "sealed"],
-	jobs: ["user_id", "due_at_ms", "deadline_at_ms", "queue_position"],
+	jobs: ["user_id", "due_at_ms", "deadline_at_ms", "queue_position",
+		"turn_at_ms"],
 	attempts: ["id", "status_url", "result_url", "cancel_url", "video_url",
-		"calls_count"],
+		"calls_count", "cost_micro_usd", "is_ended"],
 	idempotency_records: ["user_id", "fingerprint", "credits_remaining"],
 	ledger_entries: ["previous_hash", "hash"],
 	credit_lots: ["user_id", "burn_rank"],
