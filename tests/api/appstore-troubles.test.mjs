@@ -114,8 +114,14 @@ test("notifications that did not reach us are fetched, page by page",
 	    store.notification("REFUND", refunded(t, 5))));
 	apple.missed.push(...all.slice(0, 5).map((t) =>
 	    store.notification("REFUND_REVERSED", later(t, 9))));
+	const heard = async () => (await sql(rendio,
+	    "SELECT COUNT(*) AS n FROM apple_notifications"))[0].n;
+	const heardBefore = await heard();
 	await hurry();
-	await comesTo(before + 20 * 25);
+	// The balance passes the right number on its way.
+	assert.ok(await until(async () => await heard() === heardBefore + 50,
+	    20_000));
+	assert.equal(await balanceOf(rendio, ada), before + 20 * 25);
 	apple.missed = [];
 });
 
