@@ -19,6 +19,7 @@ struct args {
 	int count;
 	char **arg;
 	bool is_json;
+	bool has_files; /* --files */
 	const char *reason; /* NULL = not given */
 	const char *ttl_s; /* NULL = not given */
 	const char *nonce; /* NULL = not given */
@@ -30,6 +31,7 @@ enum {
 	OPTION_REASON = 1 << 1,
 	OPTION_TTL = 1 << 2,
 	OPTION_NONCE = 1 << 3,
+	OPTION_FILES = 1 << 4,
 };
 
 int init_command(const struct args *args);

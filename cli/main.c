@@ -32,8 +32,9 @@ static const struct command commands[] = {
 	    migrate_command },
 	{ "doctor", "[--json]", "check this installation and name the fixes", 0,
 	    0, OPTION_JSON, doctor_command },
-	{ "audit", "[--json]", "prove that no credit and no job was lost", 0, 0,
-	    OPTION_JSON, audit_command },
+	{ "audit", "[--files] [--json]",
+	    "prove that no credit and no job was lost", 0, 0,
+	    OPTION_JSON | OPTION_FILES, audit_command },
 	{ "user show", "ID [--json]", "what we hold about a user", 1, 1,
 	    OPTION_JSON, user_show_command },
 	{ "user grant", "ID CREDITS --reason R",
@@ -200,6 +201,11 @@ parse(const struct command *command, int count, char **words, struct args *args)
 		if (strcmp(words[i], "--json") == 0 &&
 		    (command->options & OPTION_JSON) != 0) {
 			args->is_json = true;
+			continue;
+		}
+		if (strcmp(words[i], "--files") == 0 &&
+		    (command->options & OPTION_FILES) != 0) {
+			args->has_files = true;
 			continue;
 		}
 		if (strcmp(words[i], "--reason") == 0 &&

@@ -59,6 +59,8 @@ static const struct task tasks[] = {
 	{ delete_files, 1000 },
 	{ finish_deletions, 1000 },
 	{ purge, 2000 },
+	{ measure_storage, 5000 },
+	{ retire_media, 5000 },
 	{ expire_credits, 30000 },
 };
 

@@ -45,6 +45,8 @@ void delete_files(struct worker *worker);
 void expire_credits(struct worker *worker);
 void finish_deletions(struct worker *worker);
 void purge(struct worker *worker);
+void retire_media(struct worker *worker);
+void measure_storage(struct worker *worker);
 
 /* What a leased job needs now; each ends with step_done(). */
 void submit_job(struct step *step);

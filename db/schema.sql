@@ -1,3 +1,5 @@
+1
+1
 CREATE TABLE users (
   id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
   status TEXT NOT NULL DEFAULT 'active'
@@ -212,7 +214,8 @@ CREATE TABLE jobs (
   deadline_at_ms INTEGER NOT NULL,
   is_hidden INTEGER NOT NULL DEFAULT 0 CHECK (is_hidden IN (0, 1)),
   created_at_ms INTEGER NOT NULL,
-  completed_at_ms INTEGER,
+  completed_at_ms INTEGER, is_cancel_asked INTEGER NOT NULL DEFAULT 0
+  CHECK (is_cancel_asked IN (0, 1)),
   CHECK ((state IN ('completed', 'failed', 'cancelled', 'lost')) =
     (due_at_ms IS NULL)),
   CHECK ((due_at_ms IS NULL) = (completed_at_ms IS NOT NULL))
@@ -328,3 +331,18 @@ CREATE INDEX deletion_steps_to_take ON deletion_steps (next_try_at_ms)
   WHERE state = 'open';
 CREATE INDEX jobs_by_user ON jobs (user_id, id);
 CREATE INDEX objects_by_user ON objects (user_id, id);
+CREATE INDEX jobs_open_by_image ON jobs (image_object_id)
+  WHERE image_object_id IS NOT NULL AND due_at_ms IS NOT NULL;
+CREATE INDEX objects_stored_by_age ON objects (bucket, created_at_ms)
+  WHERE state = 'stored';
+CREATE INDEX objects_uploading ON objects (created_at_ms)
+  WHERE state = 'storing' AND job_id IS NULL;
+CREATE INDEX objects_by_size ON objects (bucket, size_bytes);
+CREATE TABLE storage_level (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  level TEXT NOT NULL CHECK (level IN ('ok', 'warning', 'alarm', 'full')),
+  used_bytes INTEGER NOT NULL CHECK (used_bytes >= 0),
+  limit_bytes INTEGER NOT NULL CHECK (limit_bytes >= 0),
+  measured_at_ms INTEGER NOT NULL,
+  changed_at_ms INTEGER NOT NULL
+) STRICT;

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sodium.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,6 +23,9 @@
  * byte at worst), and an answer of a hundred jobs.
  */
 #define REQUEST_ARENA_BYTES ((size_t)8 * 1024 * 1024)
+
+/* A larger body gets pages of its own, which go back with its request. */
+#define ARENA_BODY_BYTES_MAX ((size_t)256 * 1024)
 
 /* A hundred jobs with prompts of 5,000 characters of four bytes. */
 #define RESPONSE_BYTES_MAX ((size_t)4 * 1024 * 1024)
@@ -55,6 +59,7 @@ has_header_twice(const struct fcgi *fcgi)
 		"HTTP_APIKEY",
 		"HTTP_RANGE",
 		"HTTP_PREFER",
+		"HTTP_X_UPSERT",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -87,6 +92,7 @@ read_head(const struct fcgi *fcgi, struct request *req)
 	req->if_none_match = fcgi_param(fcgi, "HTTP_IF_NONE_MATCH");
 	req->range = fcgi_param(fcgi, "HTTP_RANGE");
 	req->prefer = fcgi_param(fcgi, "HTTP_PREFER");
+	req->upsert = fcgi_param(fcgi, "HTTP_X_UPSERT");
 	req->accept = fcgi_param(fcgi, "HTTP_ACCEPT");
 	req->accept_profile = fcgi_param(fcgi, "HTTP_ACCEPT_PROFILE");
 	req->content_profile = fcgi_param(fcgi, "HTTP_CONTENT_PROFILE");
@@ -109,9 +115,34 @@ matches_path(const struct endpoint *endpoint, struct request *req)
 	return true;
 }
 
+/* Memory outside of the arena, for a large body. */
+struct pages {
+	void *at; /* NULL = none */
+	size_t bytes;
+};
+
+static char *
+map_pages(struct pages *pages, size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return NULL;
+	*pages = (struct pages){ at, bytes };
+	return at;
+}
+
+static void
+unmap_pages(struct pages *pages)
+{
+	if (pages->at != NULL)
+		(void)munmap(pages->at, pages->bytes);
+}
+
 static enum err
 read_body(struct fcgi *fcgi, const struct endpoint *endpoint,
-    struct request *req)
+    struct request *req, struct pages *pages)
 {
 	const struct str text = fcgi_param(fcgi, "CONTENT_LENGTH");
 	int64_t length = 0;
@@ -123,7 +154,11 @@ read_body(struct fcgi *fcgi, const struct endpoint *endpoint,
 		return OK;
 	if ((uint64_t)length > endpoint->body_bytes_max)
 		return ERR_PAYLOAD_TOO_LARGE;
-	body = arena_alloc(req->arena, (size_t)length);
+	body = (size_t)length <= ARENA_BODY_BYTES_MAX ?
+	    arena_alloc(req->arena, (size_t)length) :
+	    map_pages(pages, (size_t)length);
+	if (body == NULL)
+		return ERR_SERVICE_UNAVAILABLE;
 	if (!fcgi_read_body(fcgi, body, (size_t)length))
 		return ERR_INVALID_REQUEST;
 	req->body = (struct str){ body, (size_t)length };
@@ -145,7 +180,7 @@ parse_json_body(struct request *req)
 
 static enum err
 check_request(struct app *app, struct fcgi *fcgi, struct request *req,
-    struct response *res, bool *ret_answered)
+    struct response *res, struct pages *pages, bool *ret_answered)
 {
 	const struct endpoint *endpoint = app->endpoint;
 	struct str apikey;
@@ -170,7 +205,7 @@ check_request(struct app *app, struct fcgi *fcgi, struct request *req,
 	if (!http_query_parse(req->arena, fcgi_param(fcgi, "QUERY_STRING"),
 		&req->query))
 		return ERR_INVALID_REQUEST;
-	err = read_body(fcgi, endpoint, req);
+	err = read_body(fcgi, endpoint, req, pages);
 	if (err == OK && endpoint->body == BODY_JSON)
 		err = parse_json_body(req);
 	if (err == OK && req->has_user)
@@ -204,17 +239,19 @@ struct exchange {
 	struct fcgi *fcgi;
 	struct request *req;
 	struct response *res;
+	struct pages pages;
 };
 
 static enum err
 decide(struct db *db, void *arg)
 {
-	const struct exchange *x = arg;
+	struct exchange *x = arg;
 	bool answered;
 	enum err err;
 
 	(void)db;
-	err = check_request(x->app, x->fcgi, x->req, x->res, &answered);
+	err = check_request(x->app, x->fcgi, x->req, x->res, &x->pages,
+	    &answered);
 	if (err == OK && !answered)
 		err = x->app->endpoint->handle(x->app, x->req, x->res);
 	return err;
@@ -227,7 +264,10 @@ serve_one(struct app *app, struct fcgi *fcgi, struct request *req,
 	const int64_t began_us = clock_monotonic_us();
 	const int64_t statements =
 	    app->db == NULL ? 0 : db_statements_run(app->db);
-	struct exchange x = { app, fcgi, req, res };
+	struct exchange x = { .app = app,
+		.fcgi = fcgi,
+		.req = req,
+		.res = res };
 	enum err err;
 
 	read_head(fcgi, req);
@@ -251,6 +291,7 @@ serve_one(struct app *app, struct fcgi *fcgi, struct request *req,
 	/* The line is written first: an answer that was seen was logged. */
 	log_request(app, req, res, began_us, statements);
 	fcgi_answer(fcgi, buf_str(head), buf_str(&res->body));
+	unmap_pages(&x.pages);
 }
 
 static void

@@ -205,6 +205,13 @@ static const struct check {
 	    "  AND j.user_id = o.user_id AND j.state = 'completed'"
 	    "  AND j.is_hidden = 0)" },
 
+	{ 8, "the frame of a video belongs to no completed job of its user",
+	    "SELECT id FROM objects o WHERE bucket = 'thumbnails'"
+	    " AND state = 'stored' AND job_id IS NOT NULL AND NOT EXISTS"
+	    " (SELECT 1 FROM jobs j WHERE j.id = o.job_id"
+	    "  AND j.user_id = o.user_id AND j.state = 'completed'"
+	    "  AND j.is_hidden = 0)" },
+
 	{ 10, "somebody is signed in to an account that is not active",
 	    "SELECT u.id FROM sessions s JOIN users u ON u.id = s.user_id"
 	    " WHERE u.status <> 'active' GROUP BY u.id" },
@@ -393,6 +400,7 @@ struct file {
 	struct uuid id;
 	char bucket[16];
 	int64_t size_bytes;
+	uint8_t sha256[32];
 };
 
 static enum err
@@ -401,7 +409,7 @@ read_stored(struct db *db, const struct uuid *after,
 {
 	/* audit: walks the table */
 	static const char sql[] =
-	    "SELECT id, bucket, size_bytes FROM objects"
+	    "SELECT id, bucket, size_bytes, sha256 FROM objects"
 	    " WHERE state = 'stored' AND id > ?1 ORDER BY id LIMIT ?2";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	size_t count = 0;
@@ -417,6 +425,9 @@ read_stored(struct db *db, const struct uuid *after,
 		(void)str_copy(db_column_str(stmt, 1), file->bucket,
 		    sizeof(file->bucket));
 		file->size_bytes = db_column_int64(stmt, 2);
+		/* The schema says how long it is. */
+		memcpy(file->sha256, db_column_blob(stmt, 3).ptr,
+		    sizeof(file->sha256));
 	}
 	*ret_count = count;
 	return err;
@@ -446,26 +457,33 @@ has_row(struct db *db, const char *bucket, const struct uuid *id,
  */
 static enum err
 check_stored(struct db *db, const char *state_dir, const struct file *file,
-    struct audit *audit)
+    bool reads_files, struct audit *audit)
 {
 	const int64_t size_bytes =
 	    objects_size_bytes(state_dir, file->bucket, &file->id);
+	const bool has_size = size_bytes == file->size_bytes;
+	uint8_t sha256[32];
 	bool exists, stored;
 	enum err err;
 
-	if (size_bytes == file->size_bytes)
+	if (has_size &&
+	    (!reads_files ||
+		(objects_hash(state_dir, file->bucket, &file->id, sha256) &&
+		    memcmp(sha256, file->sha256, sizeof(sha256)) == 0)))
 		return OK;
 	err = has_row(db, file->bucket, &file->id, &exists, &stored);
 	if (err == OK && stored)
 		report(audit, 8,
 		    size_bytes < 0 ? "the stored object has no file" :
+			has_size   ? "the file has other bytes than its row" :
 				     "the file has another size than its row",
 		    &file->id);
 	return err;
 }
 
 static enum err
-check_rows(struct db *db, const char *state_dir, struct audit *audit)
+check_rows(struct db *db, const char *state_dir, bool reads_files,
+    struct audit *audit)
 {
 	struct file files[PAGE_ROWS];
 	struct uuid last = before_all;
@@ -476,7 +494,8 @@ check_rows(struct db *db, const char *state_dir, struct audit *audit)
 		err = read_stored(db, &last, files, &count);
 		for (size_t i = 0; err == OK && i < count; i++) {
 			last = files[i].id;
-			err = check_stored(db, state_dir, &files[i], audit);
+			err = check_stored(db, state_dir, &files[i],
+			    reads_files, audit);
 		}
 	} while (err == OK && count == PAGE_ROWS);
 	return err;
@@ -523,7 +542,7 @@ check_files(struct db *db, const char *state_dir, struct audit *audit)
 
 enum err
 audit_run(struct db *db, const char *state_dir, int64_t now_ms,
-    struct audit *ret_audit)
+    bool reads_files, struct audit *ret_audit)
 {
 	enum err err;
 
@@ -536,7 +555,7 @@ audit_run(struct db *db, const char *state_dir, int64_t now_ms,
 	if (err == OK)
 		err = verify_chains(db, ret_audit);
 	if (err == OK)
-		err = check_rows(db, state_dir, ret_audit);
+		err = check_rows(db, state_dir, reads_files, ret_audit);
 	if (err == OK)
 		err = check_files(db, state_dir, ret_audit);
 	return err;

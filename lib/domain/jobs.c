@@ -463,6 +463,7 @@ jobs_erase(struct db *db, const struct uuid *user_id, int64_t now_ms)
 struct purge {
 	int64_t before_ms;
 	int64_t limit;
+	int64_t now_ms;
 };
 
 static enum err
@@ -484,7 +485,50 @@ purge_keys(struct db *db, void *arg)
 enum err
 jobs_purge_keys(struct db *db, int64_t now_ms, int64_t limit)
 {
-	struct purge what = { now_ms - JOB_KEY_LIFE_MS, limit };
+	struct purge what = { now_ms - JOB_KEY_LIFE_MS, limit, now_ms };
 
 	return db_transaction(db, purge_keys, &what);
+}
+
+/* A job that was hidden already has no stored file any more. */
+static enum err
+retire(struct db *db, void *arg)
+{
+	static const char hide_sql[] =
+	    "UPDATE jobs SET is_hidden = 1 WHERE id IN"
+	    " (SELECT o.job_id FROM objects o WHERE o.bucket = 'videos'"
+	    "  AND o.state = 'stored' AND o.created_at_ms < ?1"
+	    "  ORDER BY o.created_at_ms LIMIT ?2)"
+	    " AND due_at_ms IS NULL AND is_hidden = 0"
+	    " RETURNING id, user_id";
+	CLEANUP(db_release) struct db_stmt *hide = db_prepare(db, hide_sql);
+	const struct purge *what = arg;
+	struct uuid ids[JOBS_RETIRED_MAX], users[JOBS_RETIRED_MAX];
+	size_t count = 0;
+	bool found;
+	enum err err;
+
+	db_bind_int64(hide, 1, what->before_ms);
+	db_bind_int64(hide, 2, what->limit);
+	while ((err = db_step(hide, &found)) == OK && found) {
+		ids[count] = db_column_uuid(hide, 0);
+		users[count] = db_column_uuid(hide, 1);
+		count++;
+	}
+	for (size_t i = 0; err == OK && i < count; i++) {
+		err = media_delete_stored_of_job(db, &ids[i]);
+		if (err == OK)
+			err = events_append(db, EVENT_JOB, &users[i], &ids[i],
+			    what->now_ms);
+	}
+	return err;
+}
+
+enum err
+jobs_retire(struct db *db, int64_t before_ms, int64_t limit, int64_t now_ms)
+{
+	struct purge what = { before_ms, limit, now_ms };
+
+	assert(limit <= JOBS_RETIRED_MAX);
+	return db_transaction(db, retire, &what);
 }

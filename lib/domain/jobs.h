@@ -140,6 +140,14 @@ enum err jobs_erase(struct db *db, const struct uuid *user_id, int64_t now_ms);
 enum err jobs_purge_keys(struct db *db, int64_t now_ms, int64_t limit);
 
 /*
+ * Takes up to `limit` results that were stored before before_ms out of their
+ * users' sight, files and jobs together.
+ */
+#define JOBS_RETIRED_MAX 100
+enum err
+jobs_retire(struct db *db, int64_t before_ms, int64_t limit, int64_t now_ms);
+
+/*
  * Ends a job with a release: for the worker and for cancellation.  A job that
  * has ended already is left alone.  The caller holds a write transaction.
  */

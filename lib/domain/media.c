@@ -3,6 +3,10 @@
 
 #include <assert.h>
 
+#define MEDIA_COLUMNS \
+	"SELECT id, user_id, bucket, name, content_type, size_bytes," \
+	" created_at_ms, job_id IS NOT NULL, state FROM objects"
+
 static void
 read_media(struct db_stmt *stmt, struct media *media)
 {
@@ -10,6 +14,8 @@ read_media(struct db_stmt *stmt, struct media *media)
 		.id = db_column_uuid(stmt, 0),
 		.user_id = db_column_uuid(stmt, 1),
 		.size_bytes = db_column_int64(stmt, 5),
+		.created_at_ms = db_column_int64(stmt, 6),
+		.is_of_job = db_column_bool(stmt, 7),
 	};
 	(void)str_copy(db_column_str(stmt, 2), media->bucket,
 	    sizeof(media->bucket));
@@ -24,9 +30,8 @@ media_find(struct db *db, struct str bucket, struct str name,
     struct media *ret_media)
 {
 	static const char sql[] =
-	    "SELECT id, user_id, bucket, name, content_type, size_bytes, state"
-	    " FROM objects WHERE bucket = ?1 AND name = ?2"
-	    " AND state <> 'deleting'";
+	    MEDIA_COLUMNS " WHERE bucket = ?1 AND name = ?2"
+			  " AND state <> 'deleting'";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;
@@ -36,10 +41,56 @@ media_find(struct db *db, struct str bucket, struct str name,
 	err = db_step(stmt, &found);
 	if (err != OK)
 		return err;
-	if (!found || !str_equal(db_column_str(stmt, 6), STR("stored")))
+	if (!found || !str_equal(db_column_str(stmt, 8), STR("stored")))
 		return ERR_NOT_FOUND;
 	read_media(stmt, ret_media);
 	return OK;
+}
+
+enum err
+media_find_by_id(struct db *db, const struct uuid *id, struct media *ret_media)
+{
+	/* What is being uploaded has no hash yet. */
+	static const char sql[] =
+	    MEDIA_COLUMNS " WHERE id = ?1 AND sha256 IS NOT NULL";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	bool found;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, id);
+	err = db_step(stmt, &found);
+	if (err != OK)
+		return err;
+	if (!found)
+		return ERR_NOT_FOUND;
+	read_media(stmt, ret_media);
+	return OK;
+}
+
+enum err
+media_list(struct db *db, struct str bucket, const struct uuid *user_id,
+    struct str prefix, size_t max, media_each *each, void *arg)
+{
+	static const char sql[] =
+	    MEDIA_COLUMNS " WHERE bucket = ?1 AND name >= ?2"
+			  " AND state <> 'deleting' AND state = 'stored'"
+			  " AND user_id = ?3 ORDER BY name LIMIT ?4";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	struct media media;
+	bool found;
+	enum err err;
+
+	db_bind_str(stmt, 1, bucket);
+	db_bind_str(stmt, 2, prefix);
+	db_bind_uuid(stmt, 3, user_id);
+	db_bind_int64(stmt, 4, (int64_t)max);
+	while ((err = db_step(stmt, &found)) == OK && found) {
+		read_media(stmt, &media);
+		if (!str_starts_with(str_from(media.name), prefix))
+			break;
+		each(arg, &media);
+	}
+	return err;
 }
 
 enum err
@@ -140,10 +191,13 @@ enum err
 media_to_delete(struct db *db, size_t max, struct media *ret_media,
     size_t *ret_count)
 {
+	/* A picture is kept while a job may still have to show it. */
 	static const char sql[] =
-	    "SELECT id, user_id, bucket, name, content_type, size_bytes"
-	    " FROM objects WHERE state = 'deleting'"
-	    " ORDER BY created_at_ms LIMIT ?1";
+	    MEDIA_COLUMNS " WHERE state = 'deleting' AND NOT EXISTS"
+			  " (SELECT 1 FROM jobs j"
+			  "  WHERE j.image_object_id = objects.id"
+			  "  AND j.due_at_ms IS NOT NULL AND j.is_hidden = 0)"
+			  " ORDER BY created_at_ms LIMIT ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	size_t count = 0;
 	bool found;

@@ -12,6 +12,7 @@ import { assertError, assertNotLogged, requestLine }
 import { fastcgi } from "./support/fastcgi.mjs";
 import { start } from "./support/instance.mjs";
 import { creditsOf, endOf, order, orderJob } from "./support/jobs.mjs";
+import { upload } from "./support/pictures.mjs";
 import { badTokens, expiredToken, forge, lostTokens }
     from "./support/tokens.mjs";
 
@@ -49,8 +50,18 @@ const doors = {
 	"merge-guest-user": { auth: "user",
 		// Another's name: it goes all the way, but merges nobody.
 		body: () => ({ identity_token: identity, apple_sub: "x" }) },
-	"object": { auth: "none", dialect: "storage",
-		target: "/storage/v1/object/sign/videos/a.mp4?token=AAAA" },
+	"object": { auth: "user", dialect: "storage",
+		target: () => `/storage/v1/object/info/thumbnails/${picture}` },
+	"object-list": { auth: "user", dialect: "storage",
+		target: "/storage/v1/object/list/thumbnails",
+		body: () => ({ prefix: ada.user_id }) },
+	"object-public": { auth: "none", dialect: "storage",
+		target: "/storage/v1/object/public/thumbnails/a.jpg" },
+	"object-remove": { auth: "user", dialect: "storage",
+		body: () => ({ prefixes: [] }) },
+	"object-sign": { isFinal: true },
+	"object-upload": { auth: "user", dialect: "storage",
+		target: () => `/storage/v1/object/thumbnails/${picture}` },
 	"rest": { auth: "optional", dialect: "rest", target: "/rest/v1/themes" },
 	"rest-users": { auth: "optional", dialect: "rest" },
 	"update-user-settings": { auth: "user",
@@ -89,6 +100,12 @@ const words = {
 	storage: {
 		method: [405, "method_not_allowed"],
 		request: [400, "InvalidKey"],
+		json: [400, "invalid_json"],
+		type: [415, "InvalidMimeType"],
+		unauthorized: [403, "AccessDenied"],
+		expired: [403, "AccessDenied"],
+		banned: [403, "user_banned"],
+		forbidden: [403, "AccessDenied"],
 	},
 };
 
@@ -100,7 +117,7 @@ const readingTokens = all.filter(({ auth }) => ["user", "optional"]
     .includes(auth));
 const withJson = all.filter(({ body }) => body !== undefined);
 
-let rendio, ada, bob, device_token, identity, job_id;
+let rendio, ada, bob, device_token, identity, job_id, picture;
 
 before(async () => {
 	rendio = await start();
@@ -113,6 +130,8 @@ before(async () => {
 	assert.equal((await rendio.cli("user", "grant", ada.user_id, "1000",
 	    "--reason", "tests")).code, 0);
 	job_id = await orderJob(rendio, ada);
+	picture = `${ada.user_id}/a.jpg`;
+	assert.equal((await upload(rendio, ada, picture)).status, 200);
 });
 after(() => rendio.stop());
 

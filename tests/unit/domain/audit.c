@@ -116,7 +116,8 @@ audit_at(const struct world *w, int64_t now_ms)
 {
 	static struct audit audit;
 
-	assert_int_equal(audit_run(w->f.db, w->f.dir, now_ms, &audit), OK);
+	assert_int_equal(audit_run(w->f.db, w->f.dir, now_ms, true, &audit),
+	    OK);
 	return &audit;
 }
 

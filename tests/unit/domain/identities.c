@@ -63,7 +63,7 @@ assert_clean(const struct fixture *f)
 {
 	static struct audit audit;
 
-	assert_int_equal(audit_run(f->db, f->dir, NOW, &audit), OK);
+	assert_int_equal(audit_run(f->db, f->dir, NOW, false, &audit), OK);
 	for (int n = 1; n <= AUDIT_INVARIANT_MAX; n++)
 		if (audit.invariant[n].violations_count > 0)
 			fail_msg("%d: %s", n,
