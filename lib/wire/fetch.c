@@ -31,6 +31,8 @@ struct fetch_transfer {
 	int64_t reply_bytes;
 	int64_t reply_bytes_max;
 	int sink_fd;
+	bool sink_is_ready;
+	int64_t resume_from;
 	bool too_large;
 	bool private_allowed;
 	/* Of a fetcher: whom to tell, and the neighbours in its list. */
@@ -71,6 +73,40 @@ write_all(int fd, const char *bytes, size_t n)
 	return true;
 }
 
+/* Does a 206 begin where we left off? RFC 9110, 14.4. */
+static bool
+continues(const struct fetch_transfer *t)
+{
+	const struct fetch_response so_far = {
+		.headers = buf_str(&t->reply_headers),
+	};
+	struct str range, first, rest;
+	int64_t at;
+
+	return fetch_header(&so_far, "Content-Range", &range) &&
+	    str_starts_with(range, STR("bytes ")) &&
+	    str_cut((struct str){ range.ptr + 6, range.len - 6 }, '-', &first,
+		&rest) &&
+	    str_to_int64(first, 0, INT64_MAX, &at) && at == t->resume_from;
+}
+
+/* Before the first byte: what is in the sink stays, or goes. */
+static bool
+prepare_sink(struct fetch_transfer *t)
+{
+	int64_t at = 0;
+
+	if (status_of(t) == 206) {
+		if (!continues(t))
+			return false;
+		at = t->resume_from;
+	}
+	t->reply_bytes_max -= at;
+	t->sink_is_ready = ftruncate(t->sink_fd, at) == 0 &&
+	    lseek(t->sink_fd, at, SEEK_SET) == at;
+	return t->sink_is_ready;
+}
+
 /* Any count but n tells libcurl to give the transfer up. */
 static size_t
 on_body(char *bytes, size_t size, size_t n, void *arg)
@@ -78,6 +114,9 @@ on_body(char *bytes, size_t size, size_t n, void *arg)
 	struct fetch_transfer *t = arg;
 
 	assert(size == 1);
+	if (t->sink_fd >= 0 && !t->sink_is_ready && status_of(t) / 100 == 2 &&
+	    !prepare_sink(t))
+		return 0;
 	if ((int64_t)n > t->reply_bytes_max - t->reply_bytes) {
 		t->too_large = true;
 		return 0;
@@ -206,6 +245,17 @@ set_limits(CURL *easy, const struct fetch_request *request)
 	}
 }
 
+static void
+set_range(CURL *easy, int64_t from)
+{
+	char range[32];
+
+	if (from == 0)
+		return;
+	(void)snprintf(range, sizeof(range), "%lld-", (long long)from);
+	SET(easy, CURLOPT_RANGE, range);
+}
+
 static struct fetch_transfer *
 transfer_new(const struct fetch_request *request)
 {
@@ -220,6 +270,7 @@ transfer_new(const struct fetch_request *request)
 	buf_init(&t->reply_body, memory_bytes_max);
 	t->reply_bytes_max = (int64_t)request->response_bytes_max;
 	t->sink_fd = request->sink_fd;
+	t->resume_from = request->resume_from;
 	t->private_allowed =
 	    request->allow_private || request->unix_socket != NULL;
 	SET(t->easy, CURLOPT_PRIVATE, t);
@@ -230,6 +281,7 @@ transfer_new(const struct fetch_request *request)
 	SET(t->easy, CURLOPT_USERAGENT, USER_AGENT);
 	set_route(t, request);
 	set_limits(t->easy, request);
+	set_range(t->easy, request->resume_from);
 	set_headers(t, request);
 	set_body(t->easy, request);
 	return t;
@@ -461,6 +513,37 @@ fetch_header(const struct fetch_response *response, const char *name,
 		}
 	}
 	return false;
+}
+
+bool
+fetch_redirect(const struct fetch_response *response, const char *url,
+    char ret_url[FETCH_URL_BYTES_MAX])
+{
+	const int status = response->status;
+	char location[FETCH_URL_BYTES_MAX];
+	char *whole = NULL;
+	struct str value;
+	CURLU *parts;
+	bool ok;
+
+	if (response->phase != FETCH_ANSWERED ||
+	    (status != 301 && status != 302 && status != 303 && status != 307 &&
+		status != 308) ||
+	    !fetch_header(response, "Location", &value) ||
+	    !str_copy(value, location, sizeof(location)))
+		return false;
+	parts = curl_url();
+	if (parts == NULL)
+		abort();
+	/* The second is read relative to the first. */
+	ok = curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+	    curl_url_set(parts, CURLUPART_URL, location, 0) == CURLUE_OK &&
+	    curl_url_set(parts, CURLUPART_FRAGMENT, NULL, 0) == CURLUE_OK &&
+	    curl_url_get(parts, CURLUPART_URL, &whole, 0) == CURLUE_OK &&
+	    str_copy(str_from(whole), ret_url, FETCH_URL_BYTES_MAX);
+	curl_free(whole);
+	curl_url_cleanup(parts);
+	return ok;
 }
 
 /* Splits "host:8080"; a host without a port, "[::1]" too, keeps *port. */
