@@ -27,6 +27,7 @@
 
 #include "app/app.h"
 #include "app/links.h"
+#include "domain/dispatch.h"
 #include "domain/jobs.h"
 #include "domain/media.h"
 #include "domain/storage.h"
@@ -219,12 +220,22 @@ place_order(struct app *app, const struct request *req, const struct body *body,
 	order->model = &model;
 	order->theme = body->has_theme ? &theme : NULL;
 	order->image_object_id = body->has_image ? &image.id : NULL;
-	/* Said before anything is charged. */
 	if (err == OK && provider_for(&app->config, model.company) == NULL)
 		err = ERR_PROVIDER_UNAVAILABLE;
 	if (err == OK)
 		err = catalog_settle(app->db, &model, order->theme, &body->wish,
 		    &order->settings);
+	/* Said before anything is charged. */
+	if (err == OK)
+		err = dispatch_check(app->db, &model, &order->settings,
+		    config_number(&app->config,
+			CONFIG_PROVIDER_SPEND_CAP_USD_PER_DAY) *
+			1000000,
+		    req->now_ms);
+	order->open_max_free =
+	    config_number(&app->config, CONFIG_JOBS_OPEN_MAX_FREE);
+	order->open_max_premium =
+	    config_number(&app->config, CONFIG_JOBS_OPEN_MAX_PREMIUM);
 	if (err == OK)
 		err = jobs_submit(app->db, order, req->now_ms, receipt);
 	return err;

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker.h"
 
+#include "app/hooks.h"
 #include "base/clock.h"
 #include "base/log.h"
 
 /* Leased in one transaction; the rest is due at once again. */
 #define LEASED_AT_ONCE_MAX 32
-
-/*
- * After the last moment at which a request can start and end at the provider
- * its webhook or our poll may still be on the way.
- */
-#define TOLD_WITHIN_MS (INT64_C(15) * 60 * 1000)
 
 /* The companies that models may belong to. */
 static const char *const companies[] = { "fal" };
@@ -29,15 +24,25 @@ read_policies(const struct worker *worker,
 		const struct provider *provider =
 		    provider_for(config, companies[i]);
 
+		struct provider_times times;
+
 		if (provider == NULL)
 			continue;
+		times = provider_times(provider, config);
 		policies[count++] = (struct attempt_policy){
 			.company = companies[i],
 			.provider = provider->name,
-			.life_ms = provider->times.start_timeout_ms +
-			    provider->times.run_timeout_ms + TOLD_WITHIN_MS,
+			.life_ms = times.start_timeout_ms +
+			    times.run_timeout_ms + times.told_within_ms,
 			.slots =
 			    config_number(config, CONFIG_PROVIDER_CONCURRENCY),
+			.start_timeout_ms = times.start_timeout_ms,
+			.spend_cap_micro_usd =
+			    config_number(config,
+				CONFIG_PROVIDER_SPEND_CAP_USD_PER_DAY) *
+			    1000000,
+			.credit_micro_usd = config_number(config,
+			    CONFIG_CREDIT_VALUE_MICRO_USD),
 		};
 	}
 	return count;
@@ -70,6 +75,13 @@ begin(struct worker *worker, const struct attempt_work *work)
 	step->work = *work;
 	step->result_fd = -1;
 	step->provider = provider_for(&worker->state.config, work->company);
+	if (step->provider != NULL) {
+		step->times =
+		    provider_times(step->provider, &worker->state.config);
+		hooks_write_url(&worker->state.config, &worker->state.keys,
+		    step->provider->name, &work->id, step->webhook_url,
+		    sizeof(step->webhook_url));
+	}
 	step->next = worker->steps;
 	worker->steps = step;
 	worker->steps_count++;

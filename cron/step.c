@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker.h"
 
+#include "app/hooks.h"
 #include "app/results.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "domain/breakers.h"
 
 #include <assert.h>
 #include <unistd.h>
@@ -13,7 +15,6 @@
  * submissions whose fate is unknown.
  */
 #define CALL_CONNECT_TIMEOUT_MS 10000
-#define CALL_TIMEOUT_MS 60000
 #define CALL_ANSWER_BYTES_MAX ((size_t)1024 * 1024)
 
 /* A result is large: slow is fine, stuck is not. */
@@ -21,11 +22,14 @@
 #define DOWNLOAD_LOW_SPEED_BYTES_PER_S 10240
 
 #define RETRY_FIRST_MS 1000
+#define RETRY_BUSY_FIRST_MS 5000
 #define RETRY_MAX_MS (5 * 60 * 1000)
 
 struct provider_job
-step_provider_job(const struct attempt_work *work)
+step_provider_job(const struct step *step)
 {
+	const struct attempt_work *work = &step->work;
+
 	return (struct provider_job){
 		.attempt_id = work->id,
 		.endpoint = work->endpoint,
@@ -37,7 +41,98 @@ step_provider_job(const struct attempt_work *work)
 		.duration_s = work->duration_s,
 		.has_audio = work->has_audio,
 		.seed = work->seed,
+		.omits = work->omits,
+		.webhook_url = step->webhook_url,
+		.sent_at_ms = work->sent_at_ms,
 	};
+}
+
+struct provider_handle
+step_handle(const struct step *step)
+{
+	const struct attempt_handle *stored = &step->work.handle;
+	struct provider_handle handle = { 0 };
+
+	(void)str_copy(str_from(stored->request_id), handle.request_id,
+	    sizeof(handle.request_id));
+	(void)str_copy(str_from(stored->status_url), handle.status_url,
+	    sizeof(handle.status_url));
+	(void)str_copy(str_from(stored->result_url), handle.result_url,
+	    sizeof(handle.result_url));
+	(void)str_copy(str_from(stored->cancel_url), handle.cancel_url,
+	    sizeof(handle.cancel_url));
+	return handle;
+}
+
+struct attempt_failure
+worker_failure(const struct worker *worker, const char *code,
+    bool may_try_again, bool is_unbilled)
+{
+	const struct config *config = &worker->state.config;
+
+	return (struct attempt_failure){
+		.error_code = code,
+		.attempts_max = may_try_again ?
+		    config_number(config, CONFIG_PROVIDER_ATTEMPTS_MAX) :
+		    1,
+		.keeps_charge =
+		    provider_lists(config_text(config,
+				       CONFIG_PROVIDER_KEEP_CHARGE_CODES),
+			code),
+		.is_unbilled = is_unbilled,
+	};
+}
+
+void
+worker_alert(struct worker *worker, const char *company, const char *endpoint,
+    enum provider_code code)
+{
+	bool is_news = false;
+	struct log log;
+
+	if (code == PROVIDER_CODE_AUTH || code == PROVIDER_CODE_LOCKED)
+		endpoint = "";
+	else if (code != PROVIDER_CODE_MODEL_GONE)
+		return;
+	if (breakers_open(worker->state.db, company, endpoint,
+		provider_code_name(code), clock_now_ms(), &is_news) != OK)
+		return;
+	log = log_begin(is_news ? LOG_ERROR : LOG_WARNING, "breaker_open");
+	log_text(&log, "company", company);
+	log_text(&log, "endpoint", endpoint);
+	log_text(&log, "code", provider_code_name(code));
+	log_end(&log);
+}
+
+void
+step_fail(struct step *step, const struct provider_error *error,
+    bool is_refusal)
+{
+	const char *code = provider_code_name(error->code);
+	struct attempt_failure failure = worker_failure(step->worker, code,
+	    error->class == PROVIDER_RETRY_ATTEMPT, error->is_unbilled);
+
+	failure.is_refusal = is_refusal;
+	step_log(step,
+	    error->class == PROVIDER_FAIL_OPERATOR ? "operator_needed" :
+		is_refusal                         ? "submission_refused" :
+						     "generation_failed",
+	    code);
+	if (error->class == PROVIDER_FAIL_OPERATOR)
+		worker_alert(step->worker, step->work.company,
+		    step->work.endpoint, error->code);
+	(void)attempts_end(step->worker->state.db, &step->work.id, &failure,
+	    clock_now_ms());
+}
+
+void
+step_tell(struct step *step, const struct provider_status *status)
+{
+	if (status->state == PROVIDER_DONE)
+		(void)attempts_succeeded(step->worker->state.db, &step->work.id,
+		    status->video_url, clock_now_ms());
+	else
+		step_fail(step, &status->error, false);
 }
 
 void
@@ -55,8 +150,10 @@ step_call(struct step *step, struct provider_call *call, int sink_fd,
 		.allow_private = config_number(&step->worker->state.config,
 				     CONFIG_ALLOW_PRIVATE_UPSTREAMS) == 1,
 		.connect_timeout_ms = CALL_CONNECT_TIMEOUT_MS,
-		.timeout_ms =
-		    is_download ? DOWNLOAD_TIMEOUT_MS : CALL_TIMEOUT_MS,
+		.timeout_ms = is_download ?
+		    DOWNLOAD_TIMEOUT_MS :
+		    config_number(&step->worker->state.config,
+			CONFIG_PROVIDER_CALL_TIMEOUT_MS),
 		.response_bytes_max =
 		    is_download ? RESULT_BYTES_MAX : CALL_ANSWER_BYTES_MAX,
 		.sink_fd = sink_fd,
@@ -105,7 +202,10 @@ step_retry_at_ms(const struct step *step, const struct provider_error *error)
 {
 	const int64_t wait_ms = error->retry_after_ms > 0 ?
 	    error->retry_after_ms :
-	    step_backoff_ms(step, RETRY_FIRST_MS, RETRY_MAX_MS);
+	    step_backoff_ms(step,
+		error->code == PROVIDER_CODE_BUSY ? RETRY_BUSY_FIRST_MS :
+						    RETRY_FIRST_MS,
+		RETRY_MAX_MS);
 
 	return clock_now_ms() +
 	    (wait_ms > RETRY_MAX_MS ? RETRY_MAX_MS : wait_ms);

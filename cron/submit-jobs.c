@@ -26,8 +26,8 @@ _Static_assert(FETCH_URL_BYTES_MAX <= ATTEMPT_VIDEO_URL_BYTES, "result");
 #define TELL_TRIES 40
 #define TELL_NAP_NS 500000000L
 
-static void
-tell_accepted(const struct step *step, const struct provider_handle *h)
+void
+step_accepted(const struct step *step, const struct provider_handle *h)
 {
 	const struct timespec nap = { 0, TELL_NAP_NS };
 	struct attempt_handle handle = { 0 };
@@ -43,7 +43,7 @@ tell_accepted(const struct step *step, const struct provider_handle *h)
 	    sizeof(handle.cancel_url));
 	for (int i = 0; i < TELL_TRIES; i++) {
 		if (attempts_accepted(step->worker->state.db, &step->work.id,
-			&handle, now_ms + step->provider->times.poll_first_ms,
+			&handle, now_ms + step->times.poll_first_ms,
 			now_ms) == OK)
 			return;
 		(void)nanosleep(&nap, NULL);
@@ -56,7 +56,7 @@ submitted(void *arg, const struct fetch_response *response)
 {
 	struct step *step = arg;
 	struct db *db = step->worker->state.db;
-	const struct provider_job job = step_provider_job(&step->work);
+	const struct provider_job job = step_provider_job(step);
 	struct provider_handle handle = { 0 };
 	struct provider_error error = { 0 };
 	const enum provider_class class =
@@ -65,7 +65,7 @@ submitted(void *arg, const struct fetch_response *response)
 
 	switch (class) {
 	case PROVIDER_OK:
-		tell_accepted(step, &handle);
+		step_accepted(step, &handle);
 		break;
 	case PROVIDER_RETRY_CALL:
 		step_log(step, "submission_delayed",
@@ -82,10 +82,7 @@ submitted(void *arg, const struct fetch_response *response)
 	case PROVIDER_RETRY_ATTEMPT:
 	case PROVIDER_FAIL_USER:
 	case PROVIDER_FAIL_OPERATOR:
-		step_log(step, "submission_refused",
-		    provider_code_name(error.code));
-		(void)attempts_failed(db, &step->work.id,
-		    provider_code_name(error.code), clock_now_ms());
+		step_fail(step, &error, true);
 		break;
 	}
 	step_done(step);
@@ -94,7 +91,7 @@ submitted(void *arg, const struct fetch_response *response)
 void
 submit_job(struct step *step)
 {
-	const struct provider_job job = step_provider_job(&step->work);
+	const struct provider_job job = step_provider_job(step);
 	struct provider_call call;
 
 	provider_call_init(&call, "POST");
@@ -103,9 +100,13 @@ submit_job(struct step *step)
 	    !step->provider->submit_call(&step->worker->state.config, &job,
 		&call)) {
 		provider_call_free(&call);
-		step_log(step, "submission_impossible", step->work.endpoint);
-		(void)attempts_failed(step->worker->state.db, &step->work.id,
-		    provider_code_name(PROVIDER_CODE_INPUT), clock_now_ms());
+		step_fail(step,
+		    &(const struct provider_error){
+			.class = PROVIDER_FAIL_OPERATOR,
+			.code = PROVIDER_CODE_INPUT,
+			.is_unbilled = true,
+		    },
+		    true);
 		step_done(step);
 		return;
 	}
@@ -127,13 +128,17 @@ found(void *arg, const struct fetch_response *response)
 {
 	struct step *step = arg;
 	struct db *db = step->worker->state.db;
-	const struct provider_job job = step_provider_job(&step->work);
+	const struct provider_job job = step_provider_job(step);
 	struct provider_handle handle = { 0 };
+	struct provider_status status = { 0 };
 	struct provider_error error = { 0 };
 
 	if (step->provider->find_answer(&step->worker->state.config, &job,
-		response, &handle, &error) == PROVIDER_OK) {
-		tell_accepted(step, &handle);
+		response, &handle, &status, &error) == PROVIDER_OK) {
+		step_accepted(step, &handle);
+		if (status.state == PROVIDER_DONE ||
+		    status.state == PROVIDER_FAILED)
+			step_tell(step, &status);
 	} else if (is_proof(step, &error)) {
 		step_log(step, "submission_lost",
 		    provider_code_name(error.code));
@@ -150,7 +155,7 @@ found(void *arg, const struct fetch_response *response)
 void
 find_job(struct step *step)
 {
-	const struct provider_job job = step_provider_job(&step->work);
+	const struct provider_job job = step_provider_job(step);
 	struct provider_call call;
 
 	provider_call_init(&call, "GET");

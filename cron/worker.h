@@ -33,7 +33,9 @@ struct step {
 	struct worker *worker;
 	struct step *next;
 	const struct provider *provider;
+	struct provider_times times;
 	struct attempt_work work;
+	char webhook_url[PROVIDER_URL_BYTES];
 	int result_fd; /* -1 unless a result is being fetched */
 };
 
@@ -50,12 +52,39 @@ void measure_storage(struct worker *worker);
 
 /* What a leased job needs now; each ends with step_done(). */
 void submit_job(struct step *step);
-void find_job(struct step *step);
 void poll_job(struct step *step);
 void fetch_result(struct step *step);
 
-/* The job as the provider's adapter wants to see it; borrows from `work`. */
-struct provider_job step_provider_job(const struct attempt_work *work);
+/* The job as the provider's adapter wants to see it; borrows from the step. */
+struct provider_job step_provider_job(const struct step *step);
+
+/* How to speak of it, as it was stored. */
+struct provider_handle step_handle(const struct step *step);
+
+/*
+ * Tells the outcome of a request that has ended, DONE or FAILED; the error
+ * decides with the configured rules what becomes of the job.
+ */
+void step_tell(struct step *step, const struct provider_status *status);
+
+/* It came to nothing: logs it, alerts, opens breakers, ends the attempt. */
+void step_fail(struct step *step, const struct provider_error *error,
+    bool is_refusal);
+
+/* Our rules for a failure that is named by its code. */
+struct attempt_failure worker_failure(const struct worker *worker,
+    const char *code, bool may_try_again, bool is_unbilled);
+
+/* Opens the breaker that this error calls for, if any. */
+void worker_alert(struct worker *worker, const char *company,
+    const char *endpoint, enum provider_code code);
+
+/* Asks the platform's history after a request; see submit-jobs.c. */
+void find_job(struct step *step);
+
+/* Tells that the provider took it, whatever it takes to tell that. */
+void
+step_accepted(const struct step *step, const struct provider_handle *handle);
 
 /*
  * Sends a call of the step's provider and frees it; `done` gets the step.

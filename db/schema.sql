@@ -1,5 +1,4 @@
 1
-1
 CREATE TABLE users (
   id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
   status TEXT NOT NULL DEFAULT 'active'
@@ -82,7 +81,8 @@ CREATE TABLE models (
   duration_format TEXT NOT NULL DEFAULT '%d'
     CHECK (duration_format IN ('%ds', '%d', '')),
   image_field TEXT NOT NULL DEFAULT 'image_url',
-  position INTEGER NOT NULL DEFAULT 0,
+  position INTEGER NOT NULL DEFAULT 0, omits TEXT CHECK (omits <> ''), fallback_id BLOB REFERENCES models (id), spend_cap_micro_usd_per_day INTEGER
+  CHECK (spend_cap_micro_usd_per_day >= 0),
   CHECK (is_active = 0 OR state = 'available')
 ) STRICT;
 CREATE UNIQUE INDEX models_one_active ON models (is_active) WHERE is_active = 1;
@@ -214,14 +214,14 @@ CREATE TABLE jobs (
   deadline_at_ms INTEGER NOT NULL,
   is_hidden INTEGER NOT NULL DEFAULT 0 CHECK (is_hidden IN (0, 1)),
   created_at_ms INTEGER NOT NULL,
-  completed_at_ms INTEGER, is_cancel_asked INTEGER NOT NULL DEFAULT 0
+  completed_at_ms INTEGER, turn_at_ms INTEGER NOT NULL DEFAULT 0, is_charge_kept INTEGER NOT NULL DEFAULT 0
+  CHECK (is_charge_kept IN (0, 1) AND (is_charge_kept = 0 OR state = 'failed')), is_cancel_asked INTEGER NOT NULL DEFAULT 0
   CHECK (is_cancel_asked IN (0, 1)),
   CHECK ((state IN ('completed', 'failed', 'cancelled', 'lost')) =
     (due_at_ms IS NULL)),
   CHECK ((due_at_ms IS NULL) = (completed_at_ms IS NOT NULL))
 ) STRICT;
 CREATE INDEX jobs_open_by_user ON jobs (user_id) WHERE due_at_ms IS NOT NULL;
-CREATE INDEX jobs_to_submit ON jobs (company, due_at_ms) WHERE state = 'queued';
 CREATE INDEX jobs_waiting_too_long ON jobs (deadline_at_ms)
   WHERE state = 'queued';
 CREATE INDEX jobs_to_follow ON jobs (due_at_ms)
@@ -242,7 +242,9 @@ CREATE TABLE attempts (
   calls_count INTEGER NOT NULL DEFAULT 0 CHECK (calls_count >= 0),
   sent_at_ms INTEGER,
   ended_at_ms INTEGER,
-  error_code TEXT,
+  error_code TEXT, model_id BLOB REFERENCES models (id), cost_micro_usd INTEGER NOT NULL DEFAULT 0
+  CHECK (cost_micro_usd >= 0), is_ended INTEGER NOT NULL DEFAULT 0
+  CHECK (is_ended IN (0, 1)),
   UNIQUE (job_id, number),
   CHECK ((state = 'new') = (sent_at_ms IS NULL) OR
     state IN ('failed', 'cancelled'))
@@ -331,6 +333,47 @@ CREATE INDEX deletion_steps_to_take ON deletion_steps (next_try_at_ms)
   WHERE state = 'open';
 CREATE INDEX jobs_by_user ON jobs (user_id, id);
 CREATE INDEX objects_by_user ON objects (user_id, id);
+CREATE INDEX jobs_to_submit ON jobs (company, turn_at_ms)
+  WHERE state = 'queued';
+CREATE TABLE provider_reports (
+  id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
+  provider TEXT NOT NULL,
+  request_id TEXT NOT NULL CHECK (request_id <> ''),
+  attempt_id BLOB NOT NULL REFERENCES attempts (id),
+  body_sha256 BLOB NOT NULL CHECK (length(body_sha256) = 32),
+  --  done    made, at video_url
+  --  failed  for error_code
+  --  look    over, but the result must be asked for
+  outcome TEXT NOT NULL CHECK (outcome IN ('done', 'failed', 'look')),
+  video_url TEXT,
+  error_code TEXT,
+  may_try_again INTEGER NOT NULL DEFAULT 0 CHECK (may_try_again IN (0, 1)),
+  is_unbilled INTEGER NOT NULL DEFAULT 0 CHECK (is_unbilled IN (0, 1)),
+  received_at_ms INTEGER NOT NULL,
+  handled_at_ms INTEGER,
+  UNIQUE (provider, request_id, body_sha256)
+) STRICT;
+CREATE INDEX provider_reports_to_handle ON provider_reports (received_at_ms)
+  WHERE handled_at_ms IS NULL;
+CREATE INDEX provider_reports_by_age ON provider_reports (handled_at_ms)
+  WHERE handled_at_ms IS NOT NULL;
+CREATE INDEX provider_reports_by_attempt ON provider_reports (attempt_id);
+CREATE TABLE breakers (
+  company TEXT NOT NULL,
+  endpoint TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  failures_count INTEGER NOT NULL CHECK (failures_count >= 1),
+  opened_at_ms INTEGER NOT NULL,
+  probe_at_ms INTEGER,
+  PRIMARY KEY (company, endpoint),
+  CHECK (company <> '' OR endpoint = '')
+) STRICT, WITHOUT ROWID;
+CREATE TABLE provider_spend (
+  day INTEGER NOT NULL,
+  model_id BLOB NOT NULL REFERENCES models (id),
+  micro_usd INTEGER NOT NULL CHECK (micro_usd >= 0),
+  PRIMARY KEY (day, model_id)
+) STRICT, WITHOUT ROWID;
 CREATE INDEX jobs_open_by_image ON jobs (image_object_id)
   WHERE image_object_id IS NOT NULL AND due_at_ms IS NOT NULL;
 CREATE INDEX objects_stored_by_age ON objects (bucket, created_at_ms)

@@ -2,8 +2,10 @@
 #include "domain/attempts.h"
 #include "domain/credits.h"
 #include "domain/events.h"
+#include "domain/breakers.h"
 #include "domain/leases.h"
 #include "domain/media.h"
+#include "domain/spend.h"
 
 #include <assert.h>
 
@@ -78,7 +80,27 @@ struct news {
 	const char *text;
 	int64_t size_bytes;
 	const uint8_t *sha256;
+	const struct attempt_failure *failure;
 };
+
+/* What was accepted proves that its company can be asked. */
+static enum err
+close_breakers(struct db *db, const struct uuid *id)
+{
+	static const char sql[] =
+	    "SELECT m.company, m.endpoint FROM attempts a"
+	    " JOIN models m ON m.id = a.model_id WHERE a.id = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	bool found;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, id);
+	err = db_step(stmt, &found);
+	if (err != OK || !found)
+		return err;
+	return breakers_accepted(db, db_column_str(stmt, 0).ptr,
+	    db_column_str(stmt, 1).ptr);
+}
 
 static enum err
 accepted(struct db *db, void *arg)
@@ -103,6 +125,8 @@ accepted(struct db *db, void *arg)
 	db_bind_text(stmt, 4, n->handle->result_url);
 	db_bind_text(stmt, 5, n->handle->cancel_url);
 	err = db_run(stmt);
+	if (err == OK)
+		err = close_breakers(db, n->id);
 	if (err != OK)
 		return err;
 	return set_job(db, &job_id, JOB_WAITING, -1, n->due_at_ms, n->now_ms);
@@ -126,7 +150,7 @@ unsent(struct db *db, void *arg)
 	static const char attempt_sql[] =
 	    "UPDATE attempts SET state = 'new', sent_at_ms = NULL,"
 	    " provider = NULL, calls_count = calls_count + 1"
-	    " WHERE id = ?1 AND state = 'sending' RETURNING job_id";
+	    " WHERE id = ?1 AND state = 'sending'";
 	/* The wait for a turn begins again, so the old deadline holds. */
 	static const char job_sql[] =
 	    "UPDATE jobs SET state = 'queued', due_at_ms = ?2,"
@@ -140,11 +164,15 @@ unsent(struct db *db, void *arg)
 	bool found;
 	enum err err;
 
-	db_bind_uuid(attempt, 1, n->id);
-	err = db_step(attempt, &found);
+	err = job_of(db, n->id, "sending", "sending", &job_id, &found);
+	if (err == OK && found)
+		err = spend_give_back(db, n->id);
 	if (err != OK || !found)
 		return err;
-	job_id = db_column_uuid(attempt, 0);
+	db_bind_uuid(attempt, 1, n->id);
+	err = db_run(attempt);
+	if (err != OK)
+		return err;
 	db_bind_uuid(job, 1, &job_id);
 	db_bind_int64(job, 2, n->due_at_ms);
 	db_bind_int64(job, 3, JOB_QUEUE_MAX_MS);
@@ -261,6 +289,38 @@ attempts_later(struct db *db, const struct uuid *id, int64_t due_at_ms)
 }
 
 static enum err
+ended(struct db *db, void *arg)
+{
+	/* The calls that count are those for the result. */
+	static const char sql[] =
+	    "UPDATE attempts SET calls_count = CASE is_ended WHEN 0 THEN 1"
+	    " ELSE calls_count + 1 END, is_ended = 1"
+	    " WHERE id = ?1 AND state = 'accepted'";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct news *n = arg;
+	struct uuid job_id;
+	bool found;
+	enum err err;
+
+	err = job_of(db, n->id, "accepted", "accepted", &job_id, &found);
+	if (err != OK || !found)
+		return err;
+	db_bind_uuid(stmt, 1, n->id);
+	err = db_run(stmt);
+	if (err != OK)
+		return err;
+	return leases_set_due(db, &job_id, n->due_at_ms);
+}
+
+enum err
+attempts_ended(struct db *db, const struct uuid *id, int64_t due_at_ms)
+{
+	struct news n = { .id = id, .due_at_ms = due_at_ms };
+
+	return db_transaction(db, ended, &n);
+}
+
+static enum err
 set_deadline(struct db *db, const struct uuid *job_id, int64_t deadline_at_ms)
 {
 	static const char sql[] =
@@ -352,6 +412,72 @@ attempts_failed(struct db *db, const struct uuid *id, const char *error_code,
 	struct news n = { .id = id, .text = error_code, .now_ms = now_ms };
 
 	return db_transaction(db, failed, &n);
+}
+
+/* Puts the job back into the queue with another attempt. */
+static enum err
+try_again(struct db *db, const struct uuid *job_id, const struct news *n)
+{
+	static const char sql[] =
+	    "UPDATE jobs SET state = 'queued', due_at_ms = ?2,"
+	    " queue_position = NULL, deadline_at_ms = created_at_ms + ?3"
+	    " WHERE id = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	enum err err;
+
+	db_bind_uuid(stmt, 1, job_id);
+	db_bind_int64(stmt, 2, n->now_ms);
+	db_bind_int64(stmt, 3, JOB_QUEUE_MAX_MS);
+	err = db_run(stmt);
+	if (err == OK)
+		err = leases_add_attempt(db, job_id, n->id, n->now_ms);
+	return err;
+}
+
+static enum err
+end(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "SELECT a.job_id, a.number, j.is_hidden FROM attempts a"
+	    " JOIN jobs j ON j.id = a.job_id AND j.due_at_ms IS NOT NULL"
+	    " WHERE a.id = ?1 AND a.state IN ('sending', ?2, ?3)";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct news *n = arg;
+	const struct attempt_failure *f = n->failure;
+	struct uuid job_id;
+	bool found, is_last;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, n->id);
+	db_bind_text(stmt, 2, f->is_refusal ? "sending" : "unknown");
+	db_bind_text(stmt, 3, f->is_refusal ? "sending" : "accepted");
+	err = db_step(stmt, &found);
+	if (err != OK || !found)
+		return err;
+	job_id = db_column_uuid(stmt, 0);
+	is_last = db_column_int64(stmt, 1) >= f->attempts_max ||
+	    db_column_bool(stmt, 2);
+	if (f->is_unbilled)
+		err = spend_give_back(db, n->id);
+	if (err == OK)
+		err = leases_end_attempt(db, n->id, "failed", f->error_code,
+		    n->now_ms);
+	if (err != OK)
+		return err;
+	if (!is_last)
+		return try_again(db, &job_id, n);
+	if (f->keeps_charge)
+		return jobs_keep_charge(db, &job_id, f->error_code, n->now_ms);
+	return jobs_give_up(db, &job_id, JOB_FAILED, f->error_code, n->now_ms);
+}
+
+enum err
+attempts_end(struct db *db, const struct uuid *id,
+    const struct attempt_failure *failure, int64_t now_ms)
+{
+	struct news n = { .id = id, .failure = failure, .now_ms = now_ms };
+
+	return db_transaction(db, end, &n);
 }
 
 static enum err

@@ -52,6 +52,10 @@ struct attempt_work {
 	char endpoint[CATALOG_TEXT_BYTES];
 	char image_field[64];
 	char duration_format[8];
+	char omits[CATALOG_TEXT_BYTES];
+	struct uuid model_id;
+	int64_t cost_micro_usd; /* the most that a submission can cost */
+	bool is_ended; /* the provider is done, its result was not understood */
 	char prompt[JOB_PROMPT_BYTES_MAX + 1];
 	bool has_image;
 	struct uuid image_object_id;
@@ -72,6 +76,10 @@ struct attempt_policy {
 	const char *provider; /* its name, stored with the attempt */
 	int64_t life_ms; /* after sending: to start, run and be told */
 	int64_t slots; /* attempts that may be under way at once */
+	/* An attempt of unknown fate takes a slot for this long. */
+	int64_t start_timeout_ms;
+	int64_t spend_cap_micro_usd; /* a day; 0 = none */
+	int64_t credit_micro_usd; /* for models whose cost is not known */
 };
 
 /* A lease lives this long unless it is renewed. */
@@ -120,7 +128,28 @@ attempts_later(struct db *db, const struct uuid *id, int64_t due_at_ms);
 enum err attempts_succeeded(struct db *db, const struct uuid *id,
     const char *video_url, int64_t now_ms);
 
-/* It failed for good: the job ends and the credits go back. */
+/* The provider is done with it; what came of it could not be read yet. */
+enum err
+attempts_ended(struct db *db, const struct uuid *id, int64_t due_at_ms);
+
+/* How an attempt came to nothing, and what our rules make of that. */
+struct attempt_failure {
+	const char *error_code;
+	/* The job goes on with another attempt while it had fewer than this. */
+	int64_t attempts_max;
+	bool keeps_charge;
+	bool is_unbilled; /* it is certain that it costs nothing */
+	bool is_refusal; /* an answer to a submission: stale once it is known */
+};
+
+/*
+ * It came to nothing: the job ends and the credits go back, or another
+ * attempt is made, at the model's fallback if it has one.
+ */
+enum err attempts_end(struct db *db, const struct uuid *id,
+    const struct attempt_failure *failure, int64_t now_ms);
+
+/* Its result cannot be had: the job ends and the credits go back. */
 enum err attempts_failed(struct db *db, const struct uuid *id,
     const char *error_code, int64_t now_ms);
 

@@ -81,14 +81,15 @@ jobs_replay(struct db *db, const struct uuid *user_id, struct str key,
 
 static enum err
 insert_job(struct db *db, const struct job_order *order,
-    const struct uuid *job_id, int64_t now_ms)
+    const struct uuid *job_id, int64_t turn_at_ms, int64_t now_ms)
 {
 	static const char sql[] =
 	    "INSERT INTO jobs (id, user_id, model_id, model_name, theme_id,"
 	    " company, prompt, image_object_id, duration_s, resolution,"
 	    " aspect_ratio, has_audio, cost_credits, due_at_ms,"
-	    " deadline_at_ms, created_at_ms) SELECT ?1, id, ?3, ?4, ?5, ?6,"
-	    " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?14 FROM users"
+	    " deadline_at_ms, created_at_ms, turn_at_ms) SELECT ?1, id, ?3,"
+	    " ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?14, ?16"
+	    " FROM users"
 	    " WHERE id = ?2 AND status = 'active'";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	int64_t changes;
@@ -109,6 +110,7 @@ insert_job(struct db *db, const struct job_order *order,
 	db_bind_int64(stmt, 13, order->settings.cost_credits);
 	db_bind_int64(stmt, 14, now_ms);
 	db_bind_int64(stmt, 15, now_ms + JOB_QUEUE_MAX_MS);
+	db_bind_int64(stmt, 16, turn_at_ms);
 	err = db_run_changes(stmt, &changes);
 	if (err != OK)
 		return err;
@@ -116,11 +118,12 @@ insert_job(struct db *db, const struct job_order *order,
 }
 
 static enum err
-insert_attempt(struct db *db, const struct uuid *job_id, int64_t now_ms)
+insert_attempt(struct db *db, const struct uuid *job_id,
+    const struct uuid *model_id, int64_t now_ms)
 {
 	static const char sql[] =
-	    "INSERT INTO attempts (id, job_id, number, state, seed)"
-	    " VALUES (?1, ?2, 1, 'new', ?3)";
+	    "INSERT INTO attempts (id, job_id, number, state, seed, model_id)"
+	    " VALUES (?1, ?2, 1, 'new', ?3, ?4)";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	const struct uuid id = uuid_sortable(now_ms);
 	uint32_t seed;
@@ -129,6 +132,7 @@ insert_attempt(struct db *db, const struct uuid *job_id, int64_t now_ms)
 	db_bind_uuid(stmt, 1, &id);
 	db_bind_uuid(stmt, 2, job_id);
 	db_bind_int64(stmt, 3, seed >> 1);
+	db_bind_uuid(stmt, 4, model_id);
 	return db_run(stmt);
 }
 
@@ -152,22 +156,34 @@ insert_record(struct db *db, const struct job_order *order,
 	return db_run(stmt);
 }
 
+/* May this user have another job open, and when is its turn? */
 static enum err
-check_open_jobs(struct db *db, const struct uuid *user_id)
+take_number(struct db *db, const struct job_order *order, int64_t now_ms,
+    int64_t *ret_turn_at_ms)
 {
 	static const char sql[] =
-	    "SELECT 1 FROM jobs WHERE user_id = ?1 AND due_at_ms IS NOT NULL"
-	    " LIMIT 1 OFFSET ?2";
+	    "SELECT tier = 'premium', (SELECT COUNT(*) FROM jobs"
+	    "  WHERE user_id = ?1 AND due_at_ms IS NOT NULL)"
+	    " FROM users WHERE id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	bool found;
+	int64_t open_count;
+	bool found, is_premium;
 	enum err err;
 
-	db_bind_uuid(stmt, 1, user_id);
-	db_bind_int64(stmt, 2, JOBS_OPEN_MAX - 1);
+	db_bind_uuid(stmt, 1, &order->user_id);
 	err = db_step(stmt, &found);
 	if (err != OK)
 		return err;
-	return found ? ERR_TOO_MANY_JOBS : OK;
+	if (!found)
+		return ERR_USER_NOT_FOUND;
+	is_premium = db_column_bool(stmt, 0);
+	open_count = db_column_int64(stmt, 1);
+	if (open_count >=
+	    (is_premium ? order->open_max_premium : order->open_max_free))
+		return ERR_TOO_MANY_JOBS;
+	*ret_turn_at_ms = now_ms + open_count * JOB_TURN_PER_OPEN_MS -
+	    (is_premium ? JOB_TURN_PREMIUM_MS : 0);
+	return OK;
 }
 
 struct submission {
@@ -182,6 +198,7 @@ submit(struct db *db, void *arg)
 	struct submission *s = arg;
 	const struct job_order *order = s->order;
 	struct job_receipt *receipt = &s->receipt;
+	int64_t turn_at_ms;
 	bool found;
 	enum err err;
 
@@ -190,7 +207,7 @@ submit(struct db *db, void *arg)
 	    &found, receipt);
 	if (err != OK || found)
 		return err;
-	err = check_open_jobs(db, &order->user_id);
+	err = take_number(db, order, s->now_ms, &turn_at_ms);
 	if (err != OK)
 		return err;
 	*receipt = (struct job_receipt){
@@ -200,9 +217,11 @@ submit(struct db *db, void *arg)
 	err = credits_hold(db, &order->user_id, &receipt->job_id,
 	    receipt->credits_used, s->now_ms, &receipt->credits_remaining);
 	if (err == OK)
-		err = insert_job(db, order, &receipt->job_id, s->now_ms);
+		err = insert_job(db, order, &receipt->job_id, turn_at_ms,
+		    s->now_ms);
 	if (err == OK)
-		err = insert_attempt(db, &receipt->job_id, s->now_ms);
+		err = insert_attempt(db, &receipt->job_id, &order->model->id,
+		    s->now_ms);
 	if (err == OK)
 		err = insert_record(db, order, receipt, s->now_ms);
 	if (err == OK)
@@ -223,9 +242,13 @@ jobs_submit(struct db *db, const struct job_order *order, int64_t now_ms,
 	return err;
 }
 
+/* Nobody counts further ahead than this. */
+#define POSITION_MAX 1000
+
 #define JOB_COLUMNS \
 	"SELECT id, user_id, state, model_name, error_code, queue_position," \
 	" cost_credits, prompt, created_at_ms, completed_at_ms," \
+	" is_charge_kept," \
 	" (SELECT o.name FROM objects o WHERE o.job_id = jobs.id" \
 	"  AND o.bucket = 'videos' AND o.state = 'stored') FROM jobs"
 
@@ -243,15 +266,36 @@ read_job(struct db_stmt *stmt, struct job *job)
 		.created_at_ms = db_column_int64(stmt, 8),
 		.completed_at_ms =
 		    db_column_is_null(stmt, 9) ? -1 : db_column_int64(stmt, 9),
-		.video_name = db_column_str(stmt, 10),
+		.video_name = db_column_str(stmt, 11),
 	};
 	(void)str_copy(db_column_str(stmt, 3), job->model_name,
 	    sizeof(job->model_name));
 	(void)str_copy(db_column_str(stmt, 4), job->error_code,
 	    sizeof(job->error_code));
-	/* A job that ended otherwise than completed was released in full. */
-	if (job_is_over(job->state) && job->state != JOB_COMPLETED)
+	/* A job that was not captured at its end was released in full. */
+	if (job_is_over(job->state) && job->state != JOB_COMPLETED &&
+	    !db_column_bool(stmt, 10))
 		job->refunded_credits = job->cost_credits;
+}
+
+/* How many stand before it in our own queue. */
+static enum err
+read_position(struct db *db, struct job *job)
+{
+	static const char sql[] =
+	    "SELECT COUNT(*) FROM (SELECT 1 FROM jobs j JOIN jobs q"
+	    " ON q.company = j.company AND q.state = 'queued'"
+	    " AND q.turn_at_ms < j.turn_at_ms WHERE j.id = ?1 LIMIT ?2)";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	bool found;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, &job->id);
+	db_bind_int64(stmt, 2, POSITION_MAX);
+	err = db_step(stmt, &found);
+	if (err == OK)
+		job->queue_position = db_column_int64(stmt, 0);
+	return err;
 }
 
 enum err
@@ -273,7 +317,9 @@ jobs_get(struct db *db, const struct uuid *user_id, const struct uuid *job_id,
 	if (!found)
 		return ERR_JOB_NOT_FOUND;
 	read_job(stmt, &job);
-	return each(arg, &job);
+	if (job.state == JOB_QUEUED)
+		err = read_position(db, &job);
+	return err == OK ? each(arg, &job) : err;
 }
 
 enum err
@@ -306,13 +352,13 @@ jobs_list(struct db *db, const struct uuid *user_id, const struct uuid *before,
 	}
 }
 
-enum err
-jobs_give_up(struct db *db, const struct uuid *job_id, enum job_state end,
-    const char *error_code, int64_t now_ms)
+static enum err
+end_job(struct db *db, const struct uuid *job_id, enum job_state end,
+    const char *error_code, bool keeps_charge, int64_t now_ms)
 {
 	static const char sql[] =
 	    "UPDATE jobs SET state = ?2, error_code = ?3, due_at_ms = NULL,"
-	    " queue_position = NULL, completed_at_ms = ?4"
+	    " queue_position = NULL, completed_at_ms = ?4, is_charge_kept = ?5"
 	    " WHERE id = ?1 AND due_at_ms IS NOT NULL RETURNING user_id";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	struct uuid user_id;
@@ -325,16 +371,34 @@ jobs_give_up(struct db *db, const struct uuid *job_id, enum job_state end,
 	db_bind_text(stmt, 2, job_state_name(end));
 	db_bind_text(stmt, 3, error_code);
 	db_bind_int64(stmt, 4, now_ms);
+	db_bind_bool(stmt, 5, keeps_charge);
 	err = db_step(stmt, &found);
 	if (err != OK || !found)
 		return err;
 	user_id = db_column_uuid(stmt, 0);
-	err = credits_release(db, &user_id, job_id, error_code, now_ms);
+	if (keeps_charge)
+		err = credits_capture(db, &user_id, job_id, now_ms);
+	else
+		err = credits_release(db, &user_id, job_id, error_code, now_ms);
 	if (err == OK)
 		err = media_delete_of_job(db, job_id);
 	if (err == OK)
 		err = events_append(db, EVENT_JOB, &user_id, job_id, now_ms);
 	return err;
+}
+
+enum err
+jobs_give_up(struct db *db, const struct uuid *job_id, enum job_state end,
+    const char *error_code, int64_t now_ms)
+{
+	return end_job(db, job_id, end, error_code, false, now_ms);
+}
+
+enum err
+jobs_keep_charge(struct db *db, const struct uuid *job_id,
+    const char *error_code, int64_t now_ms)
+{
+	return end_job(db, job_id, JOB_FAILED, error_code, true, now_ms);
 }
 
 struct deletion {

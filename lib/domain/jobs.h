@@ -44,8 +44,13 @@ bool job_is_over(enum job_state state);
  */
 #define JOB_QUEUE_MAX_MS (INT64_C(6) * 3600 * 1000)
 
-/* Open jobs of one user: more than a person can wait for. */
-#define JOBS_OPEN_MAX 200
+/*
+ * Whose turn it is: who waits longest, where each job that its user has open
+ * already counts as having come later, and paying as having come earlier.
+ * Both are bounded, so everybody's turn comes.
+ */
+#define JOB_TURN_PER_OPEN_MS INT64_C(30000)
+#define JOB_TURN_PREMIUM_MS INT64_C(120000)
 
 /* How long an Idempotency-Key is remembered. */
 #define JOB_KEY_LIFE_MS (INT64_C(24) * 3600 * 1000)
@@ -63,6 +68,9 @@ struct job_order {
 	 * told from another request under the same key.
 	 */
 	uint8_t fingerprint[32];
+	/* Jobs that a user may have open at once, by tier. */
+	int64_t open_max_free;
+	int64_t open_max_premium;
 };
 
 struct job_receipt {
@@ -97,7 +105,7 @@ struct job {
 	enum job_state state;
 	char model_name[CATALOG_TEXT_BYTES];
 	char error_code[32]; /* "" = none */
-	int64_t queue_position; /* -1 = not known */
+	int64_t queue_position; /* ours or the provider's; -1 = not known */
 	int64_t cost_credits;
 	int64_t refunded_credits;
 	int64_t created_at_ms;
@@ -138,6 +146,10 @@ enum err jobs_erase(struct db *db, const struct uuid *user_id, int64_t now_ms);
 
 /* Deletes up to `limit` idempotency records whose life is over. */
 enum err jobs_purge_keys(struct db *db, int64_t now_ms, int64_t limit);
+
+/* Ends a job as failed, but with a capture: by the operator's own rule. */
+enum err jobs_keep_charge(struct db *db, const struct uuid *job_id,
+    const char *error_code, int64_t now_ms);
 
 /*
  * Takes up to `limit` results that were stored before before_ms out of their

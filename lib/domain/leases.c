@@ -1,26 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/leases.h"
+#include "domain/breakers.h"
+#include "domain/spend.h"
 
 #include <assert.h>
 
 /* What both questions for due work select; the attempt is the latest one. */
 #define WORK_COLUMNS \
 	"SELECT j.id, j.state, j.deadline_at_ms, a.id, a.state, j.user_id," \
-	" j.company, m.endpoint, m.image_field, m.duration_format," \
+	" m.company, m.endpoint, m.image_field, m.duration_format," \
 	" j.prompt, j.image_object_id, j.duration_s, j.resolution," \
 	" j.aspect_ratio, j.has_audio, a.seed, a.calls_count," \
 	" a.request_id, a.status_url, a.result_url, a.cancel_url," \
-	" a.video_url, a.sent_at_ms FROM jobs j" \
-	" JOIN models m ON m.id = j.model_id" \
+	" a.video_url, a.sent_at_ms, m.omits, a.model_id, a.is_ended," \
+	" COALESCE((SELECT p.provider_micro_usd_per_second" \
+	"   FROM model_prices p WHERE p.model_id = a.model_id" \
+	"   AND p.resolution = j.resolution AND p.has_audio = j.has_audio)," \
+	"  (SELECT MAX(p.provider_micro_usd_per_second)" \
+	"   FROM model_prices p WHERE p.model_id = a.model_id))," \
+	" j.cost_credits FROM jobs j" \
 	" JOIN attempts a ON a.job_id = j.id AND a.number =" \
-	"  (SELECT MAX(number) FROM attempts WHERE job_id = j.id)"
+	"  (SELECT MAX(number) FROM attempts WHERE job_id = j.id)" \
+	" JOIN models m ON m.id = a.model_id"
 
 /* Jobs ended in one lease; the rest at the next. */
 #define LATE_AT_ONCE_MAX 32
 
+/* How long a job waits that may not be sent: for a company, for a day. */
+#define BLOCKED_WAIT_MS INT64_C(5000)
+#define CAPPED_WAIT_MS INT64_C(60000)
+
 struct row {
 	enum job_state job_state;
 	bool is_sending;
+	int64_t cost_credits;
 	int64_t deadline_at_ms;
 };
 
@@ -38,6 +51,7 @@ read_work(struct db_stmt *stmt, struct attempt_work *w, struct row *row)
 		.job_state = job_state_parse(db_column_str(stmt, 1)),
 		.deadline_at_ms = db_column_int64(stmt, 2),
 		.is_sending = str_equal(db_column_str(stmt, 4), STR("sending")),
+		.cost_credits = db_column_int64(stmt, 28),
 	};
 	w->job_id = db_column_uuid(stmt, 0);
 	w->id = db_column_uuid(stmt, 3);
@@ -61,6 +75,13 @@ read_work(struct db_stmt *stmt, struct attempt_work *w, struct row *row)
 	copy(stmt, 21, w->handle.cancel_url, sizeof(w->handle.cancel_url));
 	copy(stmt, 22, w->video_url, sizeof(w->video_url));
 	w->sent_at_ms = db_column_int64(stmt, 23);
+	copy(stmt, 24, w->omits, sizeof(w->omits));
+	w->model_id = db_column_uuid(stmt, 25);
+	w->is_ended = db_column_bool(stmt, 26);
+	/* The most that it can cost; -1 = nobody has told us. */
+	w->cost_micro_usd = db_column_is_null(stmt, 27) ?
+	    -1 :
+	    db_column_int64(stmt, 27) * w->duration_s;
 }
 
 enum err
@@ -89,6 +110,41 @@ leases_end_attempt(struct db *db, const struct uuid *id, const char *state,
 	db_bind_text(stmt, 3, error_code);
 	db_bind_int64(stmt, 4, now_ms);
 	return db_run(stmt);
+}
+
+enum err
+leases_add_attempt(struct db *db, const struct uuid *job_id,
+    const struct uuid *last, int64_t now_ms)
+{
+	static const char attempt_sql[] =
+	    "INSERT INTO attempts (id, job_id, number, state, seed, model_id)"
+	    " SELECT ?1, a.job_id, a.number + 1, 'new', ?3,"
+	    " COALESCE((SELECT f.id FROM models f WHERE f.id = m.fallback_id"
+	    "  AND f.state = 'available'), m.id)"
+	    " FROM attempts a JOIN models m ON m.id = a.model_id"
+	    " WHERE a.id = ?2";
+	static const char job_sql[] =
+	    "UPDATE jobs SET company = (SELECT m.company FROM models m"
+	    " JOIN attempts a ON a.model_id = m.id WHERE a.id = ?2)"
+	    " WHERE id = ?1";
+	CLEANUP(db_release)
+	struct db_stmt *attempt = db_prepare(db, attempt_sql);
+	CLEANUP(db_release) struct db_stmt *job = db_prepare(db, job_sql);
+	const struct uuid id = uuid_sortable(now_ms);
+	uint32_t seed;
+	enum err err;
+
+	assert(db_in_transaction(db));
+	random_bytes(&seed, sizeof(seed));
+	db_bind_uuid(attempt, 1, &id);
+	db_bind_uuid(attempt, 2, last);
+	db_bind_int64(attempt, 3, seed >> 1);
+	err = db_run(attempt);
+	if (err != OK)
+		return err;
+	db_bind_uuid(job, 1, job_id);
+	db_bind_uuid(job, 2, &id);
+	return db_run(job);
 }
 
 struct lease {
@@ -183,16 +239,20 @@ lease_open(struct db *db, struct lease *l)
 }
 
 static enum err
-count_in_flight(struct db *db, const char *provider, int64_t *ret_count)
+count_in_flight(struct db *db, const struct attempt_policy *policy,
+    int64_t now_ms, int64_t *ret_count)
 {
+	/* What has not begun by now never will, if it was accepted at all. */
 	static const char sql[] =
 	    "SELECT COUNT(*) FROM attempts WHERE provider = ?1"
-	    " AND state IN ('sending', 'unknown', 'accepted')";
+	    " AND state IN ('sending', 'unknown', 'accepted')"
+	    " AND (state <> 'unknown' OR sent_at_ms > ?2)";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;
 
-	db_bind_text(stmt, 1, provider);
+	db_bind_text(stmt, 1, policy->provider);
+	db_bind_int64(stmt, 2, now_ms - policy->start_timeout_ms);
 	err = db_step(stmt, &found);
 	if (err == OK)
 		*ret_count = db_column_int64(stmt, 0);
@@ -227,20 +287,93 @@ mark_sending(struct db *db, const struct attempt_work *w,
 	return db_run(job);
 }
 
+/* Moves a job that was never sent to its model's fallback. */
+static enum err
+fail_over(struct db *db, const struct attempt_work *w, int64_t now_ms,
+    bool *ret_moved)
+{
+	static const char find_sql[] =
+	    "SELECT f.id, f.company, f.endpoint FROM models m"
+	    " JOIN models f ON f.id = m.fallback_id"
+	    " AND f.state = 'available' WHERE m.id = ?1";
+	static const char attempt_sql[] =
+	    "UPDATE attempts SET model_id = ?2 WHERE id = ?1"
+	    " AND state = 'new'";
+	static const char job_sql[] =
+	    "UPDATE jobs SET company = ?2, due_at_ms = ?3 WHERE id = ?1";
+	CLEANUP(db_release) struct db_stmt *find = db_prepare(db, find_sql);
+	CLEANUP(db_release)
+	struct db_stmt *attempt = db_prepare(db, attempt_sql);
+	CLEANUP(db_release) struct db_stmt *job = db_prepare(db, job_sql);
+	struct uuid model_id;
+	bool found, is_blocked = false;
+	enum err err;
+
+	db_bind_uuid(find, 1, &w->model_id);
+	err = db_step(find, &found);
+	if (err == OK && found)
+		err = breakers_block(db, db_column_str(find, 1).ptr,
+		    db_column_str(find, 2).ptr, now_ms, &is_blocked);
+	*ret_moved = err == OK && found && !is_blocked;
+	if (!*ret_moved)
+		return err;
+	model_id = db_column_uuid(find, 0);
+	db_bind_uuid(attempt, 1, &w->id);
+	db_bind_uuid(attempt, 2, &model_id);
+	err = db_run(attempt);
+	if (err != OK)
+		return err;
+	db_bind_uuid(job, 1, &w->job_id);
+	db_bind_str(job, 2, db_column_str(find, 1));
+	db_bind_int64(job, 3, now_ms);
+	return db_run(job);
+}
+
+/* Sends it if nothing stands against that; else it waits a while. */
+static enum err
+dispatch(struct db *db, const struct attempt_work *w,
+    const struct attempt_policy *policy, int64_t now_ms, bool *ret_sent)
+{
+	bool is_blocked, moved, fits;
+	enum err err;
+
+	*ret_sent = false;
+	err = breakers_block(db, w->company, w->endpoint, now_ms, &is_blocked);
+	if (err != OK)
+		return err;
+	if (is_blocked) {
+		err = fail_over(db, w, now_ms, &moved);
+		if (err != OK || moved)
+			return err;
+		return leases_set_due(db, &w->job_id, now_ms + BLOCKED_WAIT_MS);
+	}
+	err = spend_reserve(db, &w->id, &w->model_id, w->cost_micro_usd,
+	    policy->spend_cap_micro_usd, now_ms, &fits);
+	if (err == OK && !fits)
+		return leases_set_due(db, &w->job_id, now_ms + CAPPED_WAIT_MS);
+	if (err == OK)
+		err = breakers_try(db, w->company, w->endpoint, now_ms);
+	if (err == OK)
+		err = mark_sending(db, w, policy, now_ms);
+	*ret_sent = err == OK;
+	return err;
+}
+
 static enum err
 lease_queued(struct db *db, struct lease *l,
     const struct attempt_policy *policy)
 {
 	static const char sql[] = WORK_COLUMNS
 	    " WHERE j.company = ?1 AND j.due_at_ms <= ?2"
-	    " AND j.state = 'queued' ORDER BY j.due_at_ms LIMIT ?3";
+	    " AND j.state = 'queued' ORDER BY j.turn_at_ms LIMIT ?3";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	const size_t first = l->count;
 	int64_t in_flight, room;
+	size_t count = 0;
 	bool found;
 	enum err err;
 
-	err = count_in_flight(db, policy->provider, &in_flight);
+	err = count_in_flight(db, policy, l->now_ms, &in_flight);
 	if (err != OK)
 		return err;
 	room = policy->slots - in_flight;
@@ -252,15 +385,22 @@ lease_queued(struct db *db, struct lease *l,
 	db_bind_int64(stmt, 2, l->now_ms);
 	db_bind_int64(stmt, 3, room);
 	while ((err = db_step(stmt, &found)) == OK && found) {
+		struct attempt_work *w = &l->works[first + count++];
 		struct row row;
 
-		read_work(stmt, &l->works[l->count], &row);
-		l->count++;
+		read_work(stmt, w, &row);
+		w->action = ATTEMPT_SUBMIT;
+		w->sent_at_ms = l->now_ms;
+		if (w->cost_micro_usd < 0)
+			w->cost_micro_usd =
+			    row.cost_credits * policy->credit_micro_usd;
 	}
-	for (size_t i = first; err == OK && i < l->count; i++) {
-		l->works[i].action = ATTEMPT_SUBMIT;
-		l->works[i].sent_at_ms = l->now_ms;
-		err = mark_sending(db, &l->works[i], policy, l->now_ms);
+	/* What is not sent makes room for what is. */
+	for (size_t i = first; err == OK && i < first + count; i++) {
+		err = dispatch(db, &l->works[i], policy, l->now_ms, &found);
+		if (err == OK && found && l->count != i)
+			l->works[l->count] = l->works[i];
+		l->count += err == OK && found;
 	}
 	return err;
 }
@@ -329,7 +469,7 @@ is_queued_due(struct db *db, const struct attempt_policy *policy,
 	err = db_step(stmt, ret_due);
 	if (err != OK || !*ret_due)
 		return err;
-	err = count_in_flight(db, policy->provider, &in_flight);
+	err = count_in_flight(db, policy, now_ms, &in_flight);
 	if (err == OK)
 		*ret_due = in_flight < policy->slots;
 	return err;

@@ -21,4 +21,11 @@ enum err leases_mark_unknown(struct db *db, const struct uuid *id);
 enum err leases_end_attempt(struct db *db, const struct uuid *id,
     const char *state, const char *error_code, int64_t now_ms);
 
+/*
+ * Another attempt for a job after `last` came to nothing, at the fallback of
+ * its model if that is available, else at the same model.
+ */
+enum err leases_add_attempt(struct db *db, const struct uuid *job_id,
+    const struct uuid *last, int64_t now_ms);
+
 #endif

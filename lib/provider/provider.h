@@ -56,6 +56,7 @@ struct provider_error {
 	enum provider_code code;
 	int64_t retry_after_ms; /* 0 = by our own backoff */
 	int http_status;
+	bool is_unbilled; /* it is certain that this costs nothing */
 };
 
 /* A job as a provider needs it; borrowed strings, NULL = not given. */
@@ -71,6 +72,9 @@ struct provider_job {
 	int64_t duration_s;
 	bool has_audio;
 	int64_t seed; /* 31 bits: the second correlator */
+	const char *omits; /* members that the endpoint does not take: "seed" */
+	const char *webhook_url; /* where to tell us the end */
+	int64_t sent_at_ms;
 };
 
 #define PROVIDER_ID_BYTES 128
@@ -87,6 +91,7 @@ struct provider_handle {
 enum provider_state {
 	PROVIDER_QUEUED,
 	PROVIDER_RUNNING,
+	PROVIDER_ENDED, /* how, the result tells */
 	PROVIDER_DONE,
 	PROVIDER_FAILED,
 };
@@ -118,6 +123,7 @@ struct provider_call {
 struct provider_times {
 	int64_t start_timeout_ms; /* a request starts within this, or never */
 	int64_t run_timeout_ms; /* and has ended this long after */
+	int64_t told_within_ms; /* and we have been told this long after */
 	int64_t poll_first_ms;
 	int64_t poll_max_ms;
 	/*
@@ -134,10 +140,12 @@ struct provider_times {
  * FAIL_OPERATOR).  A call with a unix_socket may use http.  Functions that
  * read an answer return its class and fill *ret_error unless it is OK.
  * `find` may be NULL: the provider cannot be asked about a lost submission.
+ * `result` may be NULL: polling brings it.  An answer about a request that
+ * ended says so in *ret_status, also when it failed; then it is OK.
  */
 struct provider {
 	const char *name;
-	struct provider_times times;
+	struct provider_times times; /* see provider_times() */
 	bool (*submit_call)(const struct config *config,
 	    const struct provider_job *job, struct provider_call *call);
 	enum provider_class (*submit_answer)(const struct config *config,
@@ -151,13 +159,23 @@ struct provider {
 	    const struct fetch_response *response,
 	    struct provider_status *ret_status,
 	    struct provider_error *ret_error);
+	bool (*result_call)(const struct config *config,
+	    const struct provider_handle *handle, struct provider_call *call);
+	enum provider_class (*result_answer)(const struct config *config,
+	    const struct fetch_response *response,
+	    struct provider_status *ret_status,
+	    struct provider_error *ret_error);
 	bool (*find_call)(const struct config *config,
 	    const struct provider_job *job, struct provider_call *call);
-	/* OK = found; RETRY_CALL = not (yet) known there. */
+	/*
+	 * OK = found, and how it stands (ENDED when that is not told);
+	 * RETRY_CALL = not (yet) known there.
+	 */
 	enum provider_class (*find_answer)(const struct config *config,
 	    const struct provider_job *job,
 	    const struct fetch_response *response,
 	    struct provider_handle *ret_handle,
+	    struct provider_status *ret_status,
 	    struct provider_error *ret_error);
 	bool (*cancel_call)(const struct config *config,
 	    const struct provider_handle *handle, struct provider_call *call);
@@ -166,6 +184,8 @@ struct provider {
 };
 
 extern const struct provider provider_sandbox;
+extern const struct provider provider_fal;
+extern const struct provider provider_replicate;
 
 /*
  * The provider that serves models of this company under this configuration:
@@ -174,6 +194,50 @@ extern const struct provider provider_sandbox;
  */
 const struct provider *
 provider_for(const struct config *config, const char *company);
+
+/* Its times, as this configuration has them. */
+struct provider_times
+provider_times(const struct provider *provider, const struct config *config);
+
+/*
+ * A configured base URL without the slash at its end.  Appending '/' gives the
+ * prefix of every URL of that host: nothing else begins with it.
+ */
+bool provider_base(const struct config *config, enum config_key key,
+    const char *standard, char base[PROVIDER_URL_BYTES]);
+
+/*
+ * An adapter's GET of a result: of a host that RENDIO_MEDIA_HOSTS names, and
+ * without the provider's key.
+ */
+bool provider_download_call(const struct config *config, const char *video_url,
+    struct provider_call *call);
+
+/* Adds "Name: value"; false when it does not fit or is not a line. */
+bool provider_call_header(struct provider_call *call, const char *name,
+    const char *value);
+
+/* Is `name` in a list of names with commas between them (NULL = none)? */
+bool provider_lists(const char *list, const char *name);
+
+/* Retry-After of an answer, in milliseconds from now_ms; 0 = not given. */
+int64_t provider_retry_after_ms(const struct fetch_response *response);
+
+/* Fills *ret_error for an answer that is not a success; returns `class`. */
+enum provider_class
+provider_fail(struct provider_error *ret_error, enum provider_class class,
+    enum provider_code code, const struct fetch_response *response);
+
+/*
+ * What goes wrong alike everywhere.  Of submissions: true, with the class,
+ * unless it is a 2xx or an answer that the company's own words decide (400,
+ * 403, 404, 413, 422).  Of calls that only ask: true unless it is a 2xx, or
+ * such an answer, or 410 or a 5xx.
+ */
+bool provider_submit_failed(const struct fetch_response *response,
+    struct provider_error *ret_error);
+bool provider_read_failed(const struct fetch_response *response,
+    struct provider_error *ret_error);
 
 /* Prepares an empty call; provider_call_free() releases its body. */
 void provider_call_init(struct provider_call *call, const char *method);

@@ -277,7 +277,7 @@ poll_answer(const struct config *config, const struct fetch_response *response,
 static enum provider_class
 find_answer(const struct config *config, const struct provider_job *job,
     const struct fetch_response *response, struct provider_handle *ret_handle,
-    struct provider_error *ret_error)
+    struct provider_status *ret_status, struct provider_error *ret_error)
 {
 	(void)config;
 	(void)job;
@@ -286,8 +286,13 @@ find_answer(const struct config *config, const struct provider_job *job,
 		    PROVIDER_CODE_NOT_FOUND, response);
 	if (response->phase != FETCH_ANSWERED || response->status != 200)
 		return read_failure(response, ret_error);
-	if (read_handle(response, ret_handle))
+	if (read_handle(response, ret_handle)) {
+		*ret_status = (struct provider_status){
+			.state = PROVIDER_ENDED,
+			.queue_position = -1,
+		};
 		return PROVIDER_OK;
+	}
 	return fail(ret_error, PROVIDER_RETRY_CALL, PROVIDER_CODE_PROTOCOL,
 	    response);
 }
@@ -297,6 +302,7 @@ const struct provider provider_sandbox = {
 	.times = {
 		.start_timeout_ms = 60 * 1000,
 		.run_timeout_ms = (SANDBOX_SLOW_S_MAX + 60) * 1000,
+		.told_within_ms = 15 * 60 * 1000,
 		.poll_first_ms = 500,
 		.poll_max_ms = 2000,
 		/* A request that waited 10 s is refused (app/serve.c). */

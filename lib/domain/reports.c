@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include "domain/reports.h"
+
+static const char *const outcomes[] = {
+	[REPORT_DONE] = "done",
+	[REPORT_FAILED] = "failed",
+	[REPORT_LOOK] = "look",
+};
+
+struct addition {
+	const struct report *report;
+	const uint8_t *body_sha256;
+	int64_t now_ms;
+};
+
+static enum err
+add(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "INSERT INTO provider_reports (id, provider, request_id,"
+	    " attempt_id, body_sha256, outcome, video_url, error_code,"
+	    " may_try_again, is_unbilled, received_at_ms)"
+	    " SELECT ?1, ?2, ?3, id, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
+	    " FROM attempts WHERE id = ?4"
+	    " ON CONFLICT (provider, request_id, body_sha256) DO NOTHING";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct addition *a = arg;
+	const struct report *r = a->report;
+	const struct uuid id = uuid_sortable(a->now_ms);
+
+	db_bind_uuid(stmt, 1, &id);
+	db_bind_text(stmt, 2, r->provider);
+	db_bind_text(stmt, 3, r->request_id);
+	db_bind_uuid(stmt, 4, &r->attempt_id);
+	db_bind_blob(stmt, 5, a->body_sha256, 32);
+	db_bind_text(stmt, 6, outcomes[r->outcome]);
+	if (r->outcome == REPORT_DONE)
+		db_bind_text(stmt, 7, r->video_url);
+	if (r->outcome == REPORT_FAILED)
+		db_bind_text(stmt, 8, r->error_code);
+	db_bind_bool(stmt, 9, r->may_try_again);
+	db_bind_bool(stmt, 10, r->is_unbilled);
+	db_bind_int64(stmt, 11, a->now_ms);
+	return db_run(stmt);
+}
+
+enum err
+reports_add(struct db *db, const struct report *report,
+    const uint8_t body_sha256[32], int64_t now_ms)
+{
+	struct addition a = { report, body_sha256, now_ms };
+
+	return db_transaction(db, add, &a);
+}
+
+static void
+copy(struct db_stmt *stmt, int column, char *into, size_t size)
+{
+	if (!str_copy(db_column_str(stmt, column), into, size))
+		into[0] = '\0';
+}
+
+static bool
+is_one_of(struct str word, struct str a, struct str b)
+{
+	return str_equal(word, a) || str_equal(word, b);
+}
+
+static void
+read_report(struct db_stmt *stmt, struct report *r)
+{
+	const struct str outcome = db_column_str(stmt, 4);
+	const struct str state = db_column_str(stmt, 9);
+
+	*r = (struct report){
+		.id = db_column_uuid(stmt, 0),
+		.attempt_id = db_column_uuid(stmt, 3),
+		.outcome = REPORT_LOOK,
+		.may_try_again = db_column_bool(stmt, 7),
+		.is_unbilled = db_column_bool(stmt, 8),
+		.is_bound = !is_one_of(state, STR("sending"), STR("unknown")),
+		.is_over = is_one_of(state, STR("failed"), STR("lost")) ||
+		    str_equal(state, STR("cancelled")),
+	};
+	if (str_equal(outcome, str_from(outcomes[REPORT_DONE])))
+		r->outcome = REPORT_DONE;
+	else if (str_equal(outcome, str_from(outcomes[REPORT_FAILED])))
+		r->outcome = REPORT_FAILED;
+	copy(stmt, 1, r->provider, sizeof(r->provider));
+	copy(stmt, 2, r->request_id, sizeof(r->request_id));
+	copy(stmt, 5, r->video_url, sizeof(r->video_url));
+	copy(stmt, 6, r->error_code, sizeof(r->error_code));
+	copy(stmt, 10, r->bound_id, sizeof(r->bound_id));
+	copy(stmt, 11, r->endpoint, sizeof(r->endpoint));
+}
+
+enum err
+reports_next(struct db *db, bool *ret_found, struct report *ret_report)
+{
+	static const char sql[] =
+	    "SELECT r.id, r.provider, r.request_id, r.attempt_id, r.outcome,"
+	    " r.video_url, r.error_code, r.may_try_again, r.is_unbilled,"
+	    " a.state, a.request_id, m.endpoint FROM provider_reports r"
+	    " JOIN attempts a ON a.id = r.attempt_id"
+	    " JOIN models m ON m.id = a.model_id"
+	    " WHERE r.handled_at_ms IS NULL ORDER BY r.received_at_ms LIMIT 1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const enum err err = db_step(stmt, ret_found);
+
+	if (err == OK && *ret_found)
+		read_report(stmt, ret_report);
+	return err;
+}
+
+struct handling {
+	const struct uuid *id;
+	int64_t now_ms;
+};
+
+static enum err
+handled(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "UPDATE provider_reports SET handled_at_ms = ?2, video_url = NULL"
+	    " WHERE id = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct handling *h = arg;
+
+	db_bind_uuid(stmt, 1, h->id);
+	db_bind_int64(stmt, 2, h->now_ms);
+	return db_run(stmt);
+}
+
+enum err
+reports_handled(struct db *db, const struct uuid *id, int64_t now_ms)
+{
+	struct handling h = { id, now_ms };
+
+	return db_transaction(db, handled, &h);
+}
+
+struct purge {
+	int64_t before_ms;
+	int64_t limit;
+};
+
+static enum err
+purge(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "DELETE FROM provider_reports WHERE id IN"
+	    " (SELECT id FROM provider_reports WHERE handled_at_ms < ?1"
+	    "  ORDER BY handled_at_ms LIMIT ?2)";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct purge *what = arg;
+
+	db_bind_int64(stmt, 1, what->before_ms);
+	db_bind_int64(stmt, 2, what->limit);
+	return db_run(stmt);
+}
+
+enum err
+reports_purge(struct db *db, int64_t before_ms, int64_t limit)
+{
+	struct purge what = { before_ms, limit };
+
+	return db_transaction(db, purge, &what);
+}
