@@ -46,6 +46,9 @@
 /* A wait never exceeds this: a nudge may have been lost. */
 #define TICK_MS 250
 
+/* Children that end wake nobody. */
+#define DRAIN_TICK_MS 20
+
 struct task {
 	void (*run)(struct worker *worker);
 	int64_t period_ms;
@@ -55,6 +58,7 @@ static const struct task tasks[] = {
 	/* In this order: after a stall our own leases are saved first. */
 	{ renew_leases, ATTEMPT_LEASE_MS / 3 },
 	{ lease_jobs, 20 },
+	{ make_posters, 20 },
 	{ checkpoint, 100 },
 	{ delete_files, 1000 },
 	{ finish_deletions, 1000 },
@@ -181,7 +185,8 @@ drain(struct worker *worker)
 			renew_us =
 			    clock_monotonic_us() + ATTEMPT_LEASE_MS * 1000 / 3;
 		}
-		(void)fetcher_wait(worker->fetcher, -1, TICK_MS);
+		make_posters(worker);
+		(void)fetcher_wait(worker->fetcher, -1, DRAIN_TICK_MS);
 	}
 }
 

@@ -129,6 +129,62 @@ media_announce_video(struct db *db, const struct uuid *object_id,
 	return db_run(stmt);
 }
 
+struct announcement {
+	const struct uuid *video_id;
+	int64_t now_ms;
+};
+
+struct uuid
+media_poster_id(const struct uuid *video_id)
+{
+	struct uuid id = *video_id;
+
+	/* A random byte of another random id: nobody else has this one. */
+	id.bytes[UUID_BYTES - 1] ^= 0xff;
+	return id;
+}
+
+static enum err
+announce_poster(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "INSERT INTO objects (id, bucket, name, user_id, job_id, state,"
+	    " content_type, created_at_ms)"
+	    " SELECT ?2, 'thumbnails', substr(name, 1, length(name) - 3)"
+	    "  || 'jpg', user_id, job_id, 'storing', 'image/jpeg', ?3"
+	    " FROM objects WHERE id = ?1 AND state = 'storing'"
+	    " ON CONFLICT DO NOTHING";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct announcement *a = arg;
+	const struct uuid id = media_poster_id(a->video_id);
+
+	db_bind_uuid(stmt, 1, a->video_id);
+	db_bind_uuid(stmt, 2, &id);
+	db_bind_int64(stmt, 3, a->now_ms);
+	return db_run(stmt);
+}
+
+enum err
+media_announce_poster(struct db *db, const struct uuid *video_id,
+    int64_t now_ms)
+{
+	struct announcement a = { video_id, now_ms };
+
+	return db_transaction(db, announce_poster, &a);
+}
+
+enum err
+media_delete_unfinished_of_job(struct db *db, const struct uuid *job_id)
+{
+	static const char sql[] = "UPDATE objects SET state = 'deleting'"
+				  " WHERE job_id = ?1 AND state = 'storing'";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	assert(db_in_transaction(db));
+	db_bind_uuid(stmt, 1, job_id);
+	return db_run(stmt);
+}
+
 enum err
 media_stored(struct db *db, const struct uuid *object_id, int64_t size_bytes,
     const uint8_t sha256[32])

@@ -56,6 +56,18 @@ media_is_stored(struct db *db, const struct uuid *object_id, bool *ret_stored);
 enum err media_announce_video(struct db *db, const struct uuid *object_id,
     const struct uuid *user_id, const struct uuid *job_id, int64_t now_ms);
 
+/*
+ * The frame of a video that stands for it: announced before its bytes are
+ * written, and gone if it never comes.  Its id follows from the video's.
+ */
+struct uuid media_poster_id(const struct uuid *video_id);
+enum err media_announce_poster(struct db *db, const struct uuid *video_id,
+    int64_t now_ms);
+
+/* Marks for deletion what was announced for a job and has not come. */
+enum err
+media_delete_unfinished_of_job(struct db *db, const struct uuid *job_id);
+
 /* The bytes are on the disk. The caller holds a write transaction. */
 enum err media_stored(struct db *db, const struct uuid *object_id,
     int64_t size_bytes, const uint8_t sha256[32]);
