@@ -60,8 +60,7 @@ complete_job(const struct fixture *f, const char *key, bool is_hidden,
 		assert_int_equal(jobs_delete(f->db, &f->ada, ret_job_id, NOW),
 		    OK);
 	put_file(f, "videos", &id);
-	assert_int_equal(attempts_stored(f->db, &id, sizeof(bytes), sha256,
-			     NOW),
+	assert_int_equal(tell_stored(f->db, &id, sizeof(bytes), sha256, NOW),
 	    OK);
 	return id;
 }
