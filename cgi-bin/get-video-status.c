@@ -12,6 +12,7 @@
 
 #include "app/app.h"
 #include "app/view.h"
+#include "domain/credits.h"
 
 struct page {
 	const struct app *app;
@@ -24,10 +25,21 @@ write_status(void *arg, const struct job *job)
 {
 	const struct page *page = arg;
 
+	int64_t balance = 0;
+	enum err err = OK;
+
 	json_begin_object(&page->res->json, NULL);
 	view_job(page->app, page->req, &page->res->json, job, true);
+	/* The end also says what it came to. */
+	if (job_is_over(job->state))
+		err = credits_balance(page->app->db, &page->req->user_id,
+		    &balance);
+	if (job_is_over(job->state))
+		json_int64(&page->res->json, "credits_remaining", balance);
+	else
+		json_null(&page->res->json, "credits_remaining");
 	json_end_object(&page->res->json);
-	return OK;
+	return err;
 }
 
 static enum err

@@ -56,7 +56,8 @@ static bool
 is_under_way(const struct worker *worker, const struct attempt_work *work)
 {
 	for (const struct step *s = worker->steps; s != NULL; s = s->next)
-		if (uuid_equal(&s->work.id, &work->id))
+		if (uuid_equal(&s->work.id, &work->id) &&
+		    s->work.action == work->action)
 			return true;
 	return false;
 }

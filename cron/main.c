@@ -57,6 +57,7 @@ struct task {
 static const struct task tasks[] = {
 	/* In this order: after a stall our own leases are saved first. */
 	{ renew_leases, ATTEMPT_LEASE_MS / 3 },
+	{ take_reports, 50 },
 	{ lease_jobs, 20 },
 	{ make_posters, 20 },
 	{ checkpoint, 100 },
@@ -154,7 +155,9 @@ lead(struct worker *worker)
 			int64_t left_ms;
 
 			if (now_us >= next_us[i] ||
-			    (nudged && tasks[i].run == lease_jobs)) {
+			    (nudged &&
+				(tasks[i].run == lease_jobs ||
+				    tasks[i].run == take_reports))) {
 				tasks[i].run(worker);
 				next_us[i] = clock_monotonic_us() +
 				    tasks[i].period_ms * 1000;

@@ -7,6 +7,7 @@
 #include "domain/events.h"
 #include "domain/identities.h"
 #include "domain/limits.h"
+#include "domain/reports.h"
 #include "domain/sessions.h"
 
 /* Rows at once: short transactions, the rest at the next turn. */
@@ -15,6 +16,9 @@
 
 /* Events serve streams that resume; a phone that slept longer asks anew. */
 #define EVENT_LIFE_MS (INT64_C(7) * 24 * 3600 * 1000)
+
+/* The same report may come again for hours. */
+#define REPORT_LIFE_MS (INT64_C(7) * 24 * 3600 * 1000)
 
 /* The longest window that anything is counted in is an hour. */
 #define WINDOW_LIFE_MS (INT64_C(2) * 3600 * 1000)
@@ -29,6 +33,8 @@ purge(struct worker *worker)
 	(void)sessions_purge(worker->state.db, now_ms, PURGE_ROWS);
 	(void)identities_purge(worker->state.db, now_ms, PURGE_ROWS);
 	(void)limits_purge(worker->state.db, now_ms - WINDOW_LIFE_MS,
+	    PURGE_ROWS);
+	(void)reports_purge(worker->state.db, now_ms - REPORT_LIFE_MS,
 	    PURGE_ROWS);
 	(void)events_purge(worker->state.db, now_ms - EVENT_LIFE_MS,
 	    PURGE_ROWS);

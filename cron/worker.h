@@ -79,6 +79,7 @@ void purge(struct worker *worker);
 void retire_media(struct worker *worker);
 void measure_storage(struct worker *worker);
 void make_posters(struct worker *worker);
+void take_reports(struct worker *worker);
 
 /* What a leased job needs now; each ends with step_done(). */
 void submit_job(struct step *step);

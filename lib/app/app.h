@@ -53,6 +53,9 @@ enum body_kind {
  * in which every character is escaped. */
 #define APP_JSON_BYTES_MAX ((size_t)64 * 1024)
 
+/* Headers that only one endpoint knows: a webhook's signature. */
+#define APP_HEADERS_MAX 4
+
 struct request {
 	struct arena *arena; /* memory until the answer is sent */
 	enum http_method method;
@@ -71,6 +74,7 @@ struct request {
 	struct str accept_profile;
 	struct str content_profile;
 	struct str bearer; /* "" without a token */
+	struct str header[APP_HEADERS_MAX]; /* those the endpoint names */
 	struct str remote_address;
 	struct str request_id;
 	int64_t now_ms; /* read once a request */
@@ -121,6 +125,8 @@ struct endpoint {
 	bool is_sandbox_only;
 	bool sends_files; /* may answer with accel_path */
 	bool is_read_only; /* its connection refuses to write */
+	/* Headers of its own, as FastCGI names them; NULL = no more. */
+	const char *header[APP_HEADERS_MAX];
 	/* Keys without which it does not start in live mode; ends with -1. */
 	const int *live_keys;
 	enum err (*handle)(struct app *app, const struct request *req,

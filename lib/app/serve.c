@@ -51,7 +51,7 @@ keep_secrets_inside(void)
 }
 
 static bool
-has_header_twice(const struct fcgi *fcgi)
+has_header_twice(const struct fcgi *fcgi, const struct endpoint *endpoint)
 {
 	static const char *const names[] = {
 		"HTTP_IDEMPOTENCY_KEY",
@@ -64,6 +64,10 @@ has_header_twice(const struct fcgi *fcgi)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (fcgi_param_repeats(fcgi, names[i]))
+			return true;
+	for (size_t i = 0; i < APP_HEADERS_MAX; i++)
+		if (endpoint->header[i] != NULL &&
+		    fcgi_param_repeats(fcgi, endpoint->header[i]))
 			return true;
 	return false;
 }
@@ -195,7 +199,7 @@ check_request(struct app *app, struct fcgi *fcgi, struct request *req,
 		&req->method) ||
 	    (endpoint->methods & req->method) == 0)
 		return ERR_METHOD_NOT_ALLOWED;
-	if (has_header_twice(fcgi))
+	if (has_header_twice(fcgi, endpoint))
 		return ERR_INVALID_REQUEST;
 	apikey = fcgi_param(fcgi, "HTTP_APIKEY");
 	err = auth_apply(app, req, apikey,
@@ -271,6 +275,10 @@ serve_one(struct app *app, struct fcgi *fcgi, struct request *req,
 	enum err err;
 
 	read_head(fcgi, req);
+	for (size_t i = 0; i < APP_HEADERS_MAX; i++)
+		if (app->endpoint->header[i] != NULL)
+			req->header[i] =
+			    fcgi_param(fcgi, app->endpoint->header[i]);
 	res->json = json_writer(&res->body);
 	/* A reader sees one moment, and takes its lock once. */
 	err = app->endpoint->is_read_only ? db_snapshot(app->db, decide, &x) :

@@ -5,6 +5,7 @@
 /* A client that asks again: soon at first, later less often. */
 #define POLL_AFTER_MIN_MS INT64_C(2000)
 #define POLL_AFTER_MAX_MS INT64_C(30000)
+#define POLL_AFTER_PER_PLACE_MS INT64_C(1000)
 
 /* Why a job ended without a video, for people. */
 static const struct {
@@ -46,14 +47,18 @@ job_error_text(const char *code, enum lang lang)
 	return otherwise[lang];
 }
 
+/* Who stands far back in a queue need not ask soon. */
 static int64_t
 poll_after_ms(const struct job *job, int64_t now_ms)
 {
-	const int64_t age_ms = now_ms - job->created_at_ms;
+	int64_t after_ms = (now_ms - job->created_at_ms) / 4;
 
-	if (age_ms / 4 < POLL_AFTER_MIN_MS)
+	if (job->queue_position > 0 &&
+	    after_ms < job->queue_position * POLL_AFTER_PER_PLACE_MS)
+		after_ms = job->queue_position * POLL_AFTER_PER_PLACE_MS;
+	if (after_ms < POLL_AFTER_MIN_MS)
 		return POLL_AFTER_MIN_MS;
-	return age_ms / 4 > POLL_AFTER_MAX_MS ? POLL_AFTER_MAX_MS : age_ms / 4;
+	return after_ms > POLL_AFTER_MAX_MS ? POLL_AFTER_MAX_MS : after_ms;
 }
 
 /* A link to one of a job's files; null while it is not there. */

@@ -290,6 +290,28 @@ attempts_later(struct db *db, const struct uuid *id, int64_t due_at_ms)
 }
 
 static enum err
+look(struct db *db, void *arg)
+{
+	const struct news *n = arg;
+	struct uuid job_id;
+	bool found;
+	enum err err;
+
+	err = job_of(db, n->id, "accepted", "accepted", &job_id, &found);
+	if (err != OK || !found)
+		return err;
+	return leases_set_due(db, &job_id, n->due_at_ms);
+}
+
+enum err
+attempts_look(struct db *db, const struct uuid *id, int64_t now_ms)
+{
+	struct news n = { .id = id, .due_at_ms = now_ms };
+
+	return db_transaction(db, look, &n);
+}
+
+static enum err
 ended(struct db *db, void *arg)
 {
 	/* The calls that count are those for the result. */

@@ -127,6 +127,9 @@ enum err attempts_progress(struct db *db, const struct uuid *id,
 enum err
 attempts_later(struct db *db, const struct uuid *id, int64_t due_at_ms);
 
+/* It is over, we were told: asking is due now. */
+enum err attempts_look(struct db *db, const struct uuid *id, int64_t now_ms);
+
 /* It is made and can be fetched. */
 enum err attempts_succeeded(struct db *db, const struct uuid *id,
     const char *video_url, int64_t now_ms);

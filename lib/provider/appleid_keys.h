@@ -8,11 +8,7 @@
 /*
  * The keys that Apple signs with, and where Apple is.
  *
- * Apple rotates its keys without notice.  The set is kept in the file
- * STATE_DIR/run/appleid-jwks.json, which all processes share and replace
- * whole; it is fetched again when it is old or a token names a key it lacks,
- * by one process at a time and at most once a minute.  While Apple cannot be
- * asked the old set goes on serving.
+ * How the key set is kept and renewed: provider/keyset.h.
  */
 
 #define APPLEID_URL "https://appleid.apple.com"

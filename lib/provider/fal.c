@@ -170,17 +170,34 @@ take_url(const struct json *answer, const char *name, const char *base,
 }
 
 static bool
-read_handle(const struct config *config, const struct provider_job *job,
-    const struct json *answer, struct provider_handle *ret_handle)
+know(const struct config *config, const struct provider_job *job,
+    struct str request_id, struct provider_handle *ret_handle)
 {
 	struct provider_handle h = { 0 };
 	char base[PROVIDER_URL_BYTES];
+
+	if (!base_url(config, base) || !is_plain(request_id, "-_") ||
+	    !str_copy(request_id, h.request_id, sizeof(h.request_id)) ||
+	    !take_url(NULL, "", base, job, h.request_id, "/status",
+		h.status_url) ||
+	    !take_url(NULL, "", base, job, h.request_id, "", h.result_url) ||
+	    !take_url(NULL, "", base, job, h.request_id, "/cancel",
+		h.cancel_url))
+		return false;
+	*ret_handle = h;
+	return true;
+}
+
+static bool
+read_handle(const struct config *config, const struct provider_job *job,
+    const struct json *answer, struct provider_handle *ret_handle)
+{
+	struct provider_handle h;
+	char base[PROVIDER_URL_BYTES];
 	struct str id;
 
-	if (!base_url(config, base) ||
-	    !json_to_str(json_member(answer, "request_id"), &id) ||
-	    !is_plain(id, "-_") ||
-	    !str_copy(id, h.request_id, sizeof(h.request_id)) ||
+	if (!json_to_str(json_member(answer, "request_id"), &id) ||
+	    !know(config, job, id, &h) || !base_url(config, base) ||
 	    !take_url(answer, "status_url", base, job, h.request_id, "/status",
 		h.status_url) ||
 	    !take_url(answer, "response_url", base, job, h.request_id, "",
@@ -516,6 +533,7 @@ const struct provider provider_fal = {
 	.result_answer = result_answer,
 	.find_call = find_call,
 	.find_answer = find_answer,
+	.know = know,
 	.cancel_call = cancel_call,
 	.download_call = provider_download_call,
 };

@@ -210,16 +210,14 @@ provider_read_failed(const struct fetch_response *response,
 	const int status = response->status;
 
 	if (response->phase == FETCH_ANSWERED) {
-		if (status / 100 == 2 || status == 400 || status == 404 ||
-		    status == 410 || status == 413 || status == 422 ||
-		    status >= 500)
-			return false;
 		if (status == 429)
 			code = PROVIDER_CODE_BUSY;
-		else if (status == 401 || status == 402 || status == 403)
+		else if (status >= 401 && status <= 403)
 			code = PROVIDER_CODE_AUTH;
-		else if (status != 408 && status != 425)
+		else if (status / 100 == 3)
 			code = PROVIDER_CODE_PROTOCOL;
+		else if (status != 408 && status != 425)
+			return false;
 	}
 	(void)provider_fail(ret_error, PROVIDER_RETRY_CALL, code, response);
 	return true;

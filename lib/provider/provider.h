@@ -177,6 +177,13 @@ struct provider {
 	    struct provider_handle *ret_handle,
 	    struct provider_status *ret_status,
 	    struct provider_error *ret_error);
+	/*
+	 * How to speak of a request of which only the id is known; false when
+	 * that is none.
+	 */
+	bool (*know)(const struct config *config,
+	    const struct provider_job *job, struct str request_id,
+	    struct provider_handle *ret_handle);
 	bool (*cancel_call)(const struct config *config,
 	    const struct provider_handle *handle, struct provider_call *call);
 	bool (*download_call)(const struct config *config,
@@ -231,8 +238,8 @@ provider_fail(struct provider_error *ret_error, enum provider_class class,
 /*
  * What goes wrong alike everywhere.  Of submissions: true, with the class,
  * unless it is a 2xx or an answer that the company's own words decide (400,
- * 403, 404, 413, 422).  Of calls that only ask: true unless it is a 2xx, or
- * such an answer, or 410 or a 5xx.
+ * 403, 404, 413, 422).  Of calls that only ask: true when it says nothing about
+ * the request, 401 to 403, 408, 425, 429, a redirect, no answer.
  */
 bool provider_submit_failed(const struct fetch_response *response,
     struct provider_error *ret_error);

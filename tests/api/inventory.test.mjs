@@ -52,7 +52,8 @@ test("no two endpoints have one path", () => {
 test("a function's path is its name", () => {
 	for (const { name, path: url } of api)
 		if (url.startsWith("/functions/v1/"))
-			assert.equal(url, `/functions/v1/${name}`);
+			assert.equal(url.replace(/\/$/, ""),
+			    `/functions/v1/${name}`);
 });
 
 for (const [mode, expected] of [["sandbox", all], ["live", api]]) {
@@ -98,7 +99,8 @@ test("each endpoint has a section in docs/api.md, and no other is there", () => 
 
 	for (const { path: url } of api)
 		assert.ok(headings.includes(url), `no section for ${url}`);
-	for (const [url] of headings.matchAll(/\/functions\/v1\/[a-z-]+/g))
+	for (const [url] of
+	    headings.matchAll(/\/functions\/v1\/[a-z-]+\/?/g))
 		assert.ok(api.some((endpoint) => endpoint.path === url),
 		    `${url} does not exist`);
 });

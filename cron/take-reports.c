@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "domain/reports.h"
+
+/*
+ * Taking in what providers told: it ends in the same functions as what we
+ * asked for, so whoever is first decides and the other changes nothing.
+ */
+
+/* At one turn; the rest at the next. */
+#define REPORTS_AT_ONCE 32
+
+static void
+log_report(const struct report *report, const char *event)
+{
+	struct log log = log_begin(LOG_WARNING, event);
+
+	log_uuid(&log, "attempt", &report->attempt_id);
+	log_text(&log, "provider", report->provider);
+	log_end(&log);
+}
+
+/* The submission got no answer (yet): the report is one. */
+static bool
+bind(struct worker *worker, const struct report *report)
+{
+	const struct provider *provider =
+	    provider_for(&worker->state.config, report->provider);
+	const struct provider_job job = { .endpoint = report->endpoint };
+	struct provider_handle h;
+	struct attempt_handle handle = { 0 };
+	const int64_t now_ms = clock_now_ms();
+
+	if (provider == NULL || provider->know == NULL ||
+	    !provider->know(&worker->state.config, &job,
+		str_from(report->request_id), &h))
+		return false;
+	(void)str_copy(str_from(h.request_id), handle.request_id,
+	    sizeof(handle.request_id));
+	(void)str_copy(str_from(h.status_url), handle.status_url,
+	    sizeof(handle.status_url));
+	(void)str_copy(str_from(h.result_url), handle.result_url,
+	    sizeof(handle.result_url));
+	(void)str_copy(str_from(h.cancel_url), handle.cancel_url,
+	    sizeof(handle.cancel_url));
+	return attempts_accepted(worker->state.db, &report->attempt_id, &handle,
+		   now_ms, now_ms) == OK;
+}
+
+static enum err
+apply(struct worker *worker, const struct report *report)
+{
+	struct db *db = worker->state.db;
+	const int64_t now_ms = clock_now_ms();
+	struct attempt_failure failure;
+
+	switch (report->outcome) {
+	case REPORT_DONE:
+		return attempts_succeeded(db, &report->attempt_id,
+		    report->video_url, now_ms);
+	case REPORT_FAILED:
+		log_report(report, "generation_failed");
+		failure = worker_failure(worker, report->error_code,
+		    report->may_try_again, report->is_unbilled);
+		return attempts_end(db, &report->attempt_id, &failure, now_ms);
+	case REPORT_LOOK:
+		break;
+	}
+	return attempts_look(db, &report->attempt_id, now_ms);
+}
+
+static enum err
+take(struct worker *worker, const struct report *report)
+{
+	if (report->is_over) {
+		/* Paid for, and too late: its user has the credits back. */
+		if (report->outcome == REPORT_DONE)
+			log_report(report, "late_result");
+		return OK;
+	}
+	if (!report->is_bound && !bind(worker, report)) {
+		log_report(report, "report_refused");
+		return OK;
+	}
+	if (report->is_bound &&
+	    strcmp(report->bound_id, report->request_id) != 0) {
+		log_report(report, "report_of_other_request");
+		return OK;
+	}
+	return apply(worker, report);
+}
+
+void
+take_reports(struct worker *worker)
+{
+	struct report report;
+	bool found;
+
+	for (int i = 0; i < REPORTS_AT_ONCE; i++) {
+		if (reports_next(worker->state.db, &found, &report) != OK ||
+		    !found)
+			return;
+		/* What failed was logged and is taken in at the next turn. */
+		if (take(worker, &report) != OK ||
+		    reports_handled(worker->state.db, &report.id,
+			clock_now_ms()) != OK)
+			return;
+	}
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+// POST /functions/v1/fal-webhook/ATTEMPT.MAC: fal tells that a request ended.
+
+import assert from "node:assert/strict";
+import { generateKeyPairSync, randomUUID } from "node:crypto";
+import { after, before, test } from "node:test";
+import { Fal } from "../fakes/fal.mjs";
+import { sql } from "./support/database.mjs";
+import { assertAuditClean, assertError, assertPersonal }
+    from "./support/expect.mjs";
+import { start, until } from "./support/instance.mjs";
+import { creditsOf, endOf, orderJob, statusOf } from "./support/jobs.mjs";
+
+const PATH = "/functions/v1/fal-webhook/";
+
+let fal, rendio, ada;
+
+before(async () => {
+	fal = await Fal.start();
+	// Nothing is learnt by asking within the time of these tests.
+	rendio = await start({ env: { ...fal.env,
+		RENDIO_PROVIDER_POLL_FIRST_MS: "600000",
+		RENDIO_PROVIDER_POLL_MAX_MS: "600000" } });
+	fal.fetch = rendio.fetch;
+	ada = await rendio.guest("ada");
+	await rendio.cli("user", "grant", ada.user_id, "1000", "--reason", "tests");
+});
+after(async () => {
+	await rendio.stop();
+	await fal.stop();
+});
+
+/** A request at fal that nobody tells us about: its job and itself. */
+async function silent(script = {}) {
+	const prompt = fal.script({ hook: "off", tag: randomUUID(), ...script });
+	const job_id = await orderJob(rendio, ada, { prompt });
+	const request = await until(() => [...fal.requests.values()]
+	    .find((request) => request.input.prompt === prompt &&
+		request.state === "COMPLETED"));
+	assert.ok(request);
+	return { job_id, request };
+}
+
+function pathOf(request) {
+	return new URL(request.webhook).pathname;
+}
+
+async function post(target, headers, body) {
+	return await rendio.request("POST", target,
+	    { headers, body, apikey: null });
+}
+
+test("a signed webhook completes its job, and again it changes nothing",
+    async () => {
+	const { job_id, request } = await silent();
+	const before = await creditsOf(rendio, ada);
+	const body = fal.hookBody(request);
+	const headers = fal.sign(request.request_id, body);
+
+	for (let i = 0; i < 3; i++)
+		assert.deepEqual(assertPersonal(
+		    await post(pathOf(request), headers, body)), { success: true });
+	assert.equal((await endOf(rendio, ada, job_id)).status, "completed");
+	assert.equal(await creditsOf(rendio, ada), before);
+	const [{ n }] = await sql(rendio, "SELECT COUNT(*) AS n FROM" +
+	    ` provider_reports WHERE request_id = '${request.request_id}'`);
+	assert.equal(n, 1, "the same bytes are one report");
+});
+
+test("a failure that is told gives the credits back and says why", async () => {
+	const before = await creditsOf(rendio, ada);
+	const { job_id, request } = await silent({ result: "content" });
+	const body = fal.hookBody(request);
+
+	assertPersonal(await post(pathOf(request),
+	    fal.sign(request.request_id, body), body));
+	const end = await endOf(rendio, ada, job_id);
+	assert.equal(end.status, "failed");
+	assert.equal(end.error_code, "content_policy");
+	assert.equal(end.credits_refunded, end.credits_used);
+	assert.equal(end.credits_remaining, before);
+	assert.equal(await creditsOf(rendio, ada), before);
+	assert.ok(!rendio.log().some((line) => line.includes("secret")),
+	    "what fal echoes is not logged");
+});
+
+for (const hook of ["null", "nullError"]) {
+	test(`a webhook without a payload (${hook}) lets the result be asked for`,
+	    async () => {
+		const { job_id, request } = await silent();
+		request.script.hook = hook;
+		const body = fal.hookBody(request);
+
+		assertPersonal(await post(pathOf(request),
+		    fal.sign(request.request_id, body), body));
+		assert.equal((await endOf(rendio, ada, job_id)).status,
+		    "completed");
+	});
+}
+
+test("a webhook comes before the answer to its submission", async () => {
+	const id = await orderJob(rendio, ada,
+	    { prompt: fal.script({ hook: "early" }) });
+
+	assert.equal((await endOf(rendio, ada, id)).status, "completed");
+});
+
+test("a webhook tells the fate of a submission that got no answer", async () => {
+	const id = await orderJob(rendio, ada,
+	    { prompt: fal.script({ submit: "reset", history: "off" }) });
+
+	assert.equal((await endOf(rendio, ada, id)).status, "completed");
+});
+
+test("what fal has not signed for our account changes nothing", async (t) => {
+	const { job_id, request } = await silent();
+	const body = fal.hookBody(request);
+	const id = request.request_id;
+	const good = fal.sign(id, body);
+	const { privateKey } = generateKeyPairSync("ed25519");
+	const now = Math.floor(Date.now() / 1000);
+	const without = (name) => Object.fromEntries(Object.entries(good)
+	    .filter(([key]) => key !== `x-fal-webhook-${name}`));
+	const forged = {
+		"no signature": [without("signature"), body],
+		"no request id": [without("request-id"), body],
+		"no user id": [without("user-id"), body],
+		"no timestamp": [without("timestamp"), body],
+		"no header at all": [{}, body],
+		"a strange key": [fal.sign(id, body, { key: privateKey }), body],
+		"another account": [fal.sign(id, body,
+		    { user_id: "github|1" }), body],
+		"too old": [fal.sign(id, body, { timestamp: now - 310 }), body],
+		"too new": [fal.sign(id, body, { timestamp: now + 310 }), body],
+		"another body": [good, body.replace("OK", "OKAY")],
+		"a blank more": [good, `${body} `],
+		"an empty body": [good, ""],
+		"another id": [{ ...good,
+			"x-fal-webhook-request-id": randomUUID() }, body],
+	};
+
+	for (const [name, [headers, bytes]] of Object.entries(forged))
+		assertError(await post(pathOf(request), headers, bytes), 401,
+		    "unauthorized", "functions", name);
+	assertError(await post(`${PATH}${randomUUID()}.${"0".repeat(32)}`, good,
+	    body), 404, "not_found");
+	assertError(await post(PATH, good, body), 404, "not_found");
+	assertError(await post(pathOf(request).slice(0, -1), good, body), 404,
+	    "not_found");
+	for (const bytes of ["", "[]", "{}", '{"request_id":"x","status":"OK"}'])
+		assertError(await post(pathOf(request), fal.sign(id, bytes), bytes),
+		    400, "invalid_request");
+	assertError(await post(pathOf(request), good, "x".repeat(1024 * 1024 + 1)),
+	    413, "payload_too_large");
+	assertError(await rendio.request("GET", pathOf(request), {}), 405,
+	    "method_not_allowed");
+	assert.equal((await statusOf(rendio, ada, job_id)).json().completed_at,
+	    null);
+	// Signed, but about a request that is not this attempt's.
+	const other = fal.hookBody({ ...request, request_id: randomUUID() });
+	const { request_id } = JSON.parse(other);
+	assertPersonal(await post(pathOf(request), fal.sign(request_id, other),
+	    other));
+	assert.ok(await until(() => rendio.log().some((line) =>
+	    line.includes("report_of_other_request"))));
+	assert.equal((await statusOf(rendio, ada, job_id)).json().completed_at,
+	    null);
+	assertPersonal(await post(pathOf(request), good, body));
+	assert.equal((await endOf(rendio, ada, job_id)).status, "completed");
+});
+
+test("nobody's API key and no session is asked for", async () => {
+	const res = await rendio.request("POST", `${PATH}x.y`, { apikey: "wrong" });
+	assertError(res, 404, "not_found");
+});
+
+test("the books are right after all that", async () => {
+	await assertAuditClean(rendio);
+});
+
+test("a new key is found at once, and without keys fal comes again",
+    async () => {
+	const { job_id, request } = await silent();
+	const body = fal.hookBody(request);
+
+	// The set was fetched less than a minute ago: say that it was earlier.
+	const age = async (file) => {
+		const { utimesSync } = await import("node:fs");
+		const then = Date.now() / 1000 - 120;
+		utimesSync(rendio.file("run", file), then, then);
+	};
+	fal.rotate();
+	await age("fal-jwks.json");
+	await age("fal-jwks.lock");
+	fal.isJwksDown = true;
+	assertError(await post(pathOf(request),
+	    fal.sign(request.request_id, body), body), 503,
+	"service_unavailable");
+	fal.isJwksDown = false;
+	await age("fal-jwks.lock");
+	assertPersonal(await post(pathOf(request),
+	    fal.sign(request.request_id, body), body));
+	assert.equal((await endOf(rendio, ada, job_id)).status, "completed");
+});
