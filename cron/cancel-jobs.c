@@ -22,7 +22,7 @@ told(void *arg, const struct fetch_response *response)
 
 	if (response->phase == FETCH_ANSWERED ||
 	    step->work.calls_count + 1 >= CALLS_MAX) {
-		(void)attempts_cancel_asked(db, &step->work.id,
+		(void)attempts_cancel_told(db, &step->work.id,
 		    clock_now_ms() + POLL_SOON_MS);
 	} else {
 		step_log(step, "cancel_failed", "no_answer");
@@ -43,7 +43,7 @@ cancel_job(struct step *step)
 	    !step->provider->cancel_call(&step->worker->state.config, &handle,
 		&call)) {
 		provider_call_free(&call);
-		(void)attempts_cancel_asked(step->worker->state.db,
+		(void)attempts_cancel_told(step->worker->state.db,
 		    &step->work.id, clock_now_ms() + POLL_SOON_MS);
 		step_done(step);
 		return;

@@ -215,8 +215,8 @@ CREATE TABLE jobs (
   is_hidden INTEGER NOT NULL DEFAULT 0 CHECK (is_hidden IN (0, 1)),
   created_at_ms INTEGER NOT NULL,
   completed_at_ms INTEGER, turn_at_ms INTEGER NOT NULL DEFAULT 0, is_charge_kept INTEGER NOT NULL DEFAULT 0
-  CHECK (is_charge_kept IN (0, 1) AND (is_charge_kept = 0 OR state = 'failed')), is_cancel_asked INTEGER NOT NULL DEFAULT 0
-  CHECK (is_cancel_asked IN (0, 1)),
+  CHECK (is_charge_kept IN (0, 1) AND (is_charge_kept = 0 OR state = 'failed')), wish TEXT NOT NULL DEFAULT 'wanted'
+  CHECK (wish IN ('wanted', 'given_up', 'told')),
   CHECK ((state IN ('completed', 'failed', 'cancelled', 'lost')) =
     (due_at_ms IS NULL)),
   CHECK ((due_at_ms IS NULL) = (completed_at_ms IS NOT NULL))

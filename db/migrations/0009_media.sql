@@ -1,9 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Pictures of users, cancelling at the provider, and how full the disk is.
 
--- Its user wants it no more; the provider has not been asked yet.
-ALTER TABLE jobs ADD COLUMN is_cancel_asked INTEGER NOT NULL DEFAULT 0
-  CHECK (is_cancel_asked IN (0, 1));
+-- Whether its user still wants it:
+--  wanted
+--  given_up  no, and the provider is to be told
+--  told      no, and the provider has heard of it
+ALTER TABLE jobs ADD COLUMN wish TEXT NOT NULL DEFAULT 'wanted'
+  CHECK (wish IN ('wanted', 'given_up', 'told'));
 -- A picture stays while a job may still show it to its provider.
 CREATE INDEX jobs_open_by_image ON jobs (image_object_id)
   WHERE image_object_id IS NOT NULL AND due_at_ms IS NOT NULL;

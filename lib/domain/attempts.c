@@ -156,7 +156,7 @@ unsent(struct db *db, void *arg)
 	    "UPDATE jobs SET state = 'queued', due_at_ms = ?2,"
 	    " deadline_at_ms = created_at_ms + ?3"
 	    " WHERE id = ?1 AND state = 'submitting'"
-	    " RETURNING is_hidden OR is_cancel_asked";
+	    " RETURNING is_hidden OR wish <> 'wanted'";
 	CLEANUP(db_release)
 	struct db_stmt *attempt = db_prepare(db, attempt_sql);
 	CLEANUP(db_release) struct db_stmt *job = db_prepare(db, job_sql);
@@ -461,7 +461,7 @@ static enum err
 end(struct db *db, void *arg)
 {
 	static const char sql[] =
-	    "SELECT a.job_id, a.number, j.is_hidden OR j.is_cancel_asked"
+	    "SELECT a.job_id, a.number, j.is_hidden OR j.wish <> 'wanted'"
 	    " FROM attempts a"
 	    " JOIN jobs j ON j.id = a.job_id AND j.due_at_ms IS NOT NULL"
 	    " WHERE a.id = ?1 AND a.state IN ('sending', ?2, ?3)";
@@ -568,10 +568,10 @@ attempts_stored(struct db *db, const struct uuid *id,
 }
 
 static enum err
-cancel_asked(struct db *db, void *arg)
+cancel_told(struct db *db, void *arg)
 {
 	static const char sql[] =
-	    "UPDATE jobs SET is_cancel_asked = 0, due_at_ms = ?2"
+	    "UPDATE jobs SET wish = 'told', due_at_ms = ?2"
 	    " WHERE due_at_ms IS NOT NULL"
 	    " AND id = (SELECT job_id FROM attempts WHERE id = ?1)";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
@@ -583,9 +583,9 @@ cancel_asked(struct db *db, void *arg)
 }
 
 enum err
-attempts_cancel_asked(struct db *db, const struct uuid *id, int64_t due_at_ms)
+attempts_cancel_told(struct db *db, const struct uuid *id, int64_t due_at_ms)
 {
 	struct news n = { .id = id, .due_at_ms = due_at_ms };
 
-	return db_transaction(db, cancel_asked, &n);
+	return db_transaction(db, cancel_told, &n);
 }

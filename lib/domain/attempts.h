@@ -174,8 +174,8 @@ enum err attempts_stored(struct db *db, const struct uuid *id,
     const struct attempt_file *video, const struct attempt_file *poster,
     int64_t now_ms);
 
-/* The provider was asked to cancel it, and need not be asked again. */
+/* The provider has heard that nobody wants it any more. */
 enum err
-attempts_cancel_asked(struct db *db, const struct uuid *id, int64_t due_at_ms);
+attempts_cancel_told(struct db *db, const struct uuid *id, int64_t due_at_ms);
 
 #endif

@@ -484,8 +484,8 @@ enum err
 jobs_erase(struct db *db, const struct uuid *user_id, int64_t now_ms)
 {
 	static const char sql[] =
-	    "UPDATE jobs SET is_hidden = 1, prompt = '', is_cancel_asked ="
-	    " state IN ('submitting', 'waiting', 'running')"
+	    "UPDATE jobs SET is_hidden = 1, prompt = '', wish = CASE wish"
+	    " WHEN 'wanted' THEN 'given_up' ELSE wish END"
 	    " WHERE user_id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	struct uuid job_id;

@@ -37,9 +37,10 @@ jobs_ask_cancel(struct db *db, const struct uuid *job_id, int64_t now_ms)
 {
 	/* One on its way is asked about as planned, and then cancelled. */
 	static const char sql[] =
-	    "UPDATE jobs SET is_cancel_asked = 1, due_at_ms ="
+	    "UPDATE jobs SET wish = 'given_up', due_at_ms ="
 	    " CASE state WHEN 'submitting' THEN due_at_ms ELSE ?2 END"
-	    " WHERE id = ?1 AND state IN ('submitting', 'waiting', 'running')";
+	    " WHERE id = ?1 AND wish = 'wanted'"
+	    " AND state IN ('submitting', 'waiting', 'running')";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
 	assert(db_in_transaction(db));

@@ -18,7 +18,7 @@
 	"   AND p.resolution = j.resolution AND p.has_audio = j.has_audio)," \
 	"  (SELECT MAX(p.provider_micro_usd_per_second)" \
 	"   FROM model_prices p WHERE p.model_id = a.model_id))," \
-	" j.cost_credits, j.is_cancel_asked FROM jobs j" \
+	" j.cost_credits, j.wish = 'given_up' FROM jobs j" \
 	" JOIN attempts a ON a.job_id = j.id AND a.number =" \
 	"  (SELECT MAX(number) FROM attempts WHERE job_id = j.id)" \
 	" JOIN models m ON m.id = a.model_id"
@@ -33,7 +33,7 @@
 struct row {
 	enum job_state job_state;
 	bool is_sending;
-	bool is_cancel_asked;
+	bool is_given_up;
 	int64_t cost_credits;
 	int64_t deadline_at_ms;
 };
@@ -53,7 +53,7 @@ read_work(struct db_stmt *stmt, struct attempt_work *w, struct row *row)
 		.deadline_at_ms = db_column_int64(stmt, 2),
 		.is_sending = str_equal(db_column_str(stmt, 4), STR("sending")),
 		.cost_credits = db_column_int64(stmt, 28),
-		.is_cancel_asked = db_column_bool(stmt, 29),
+		.is_given_up = db_column_bool(stmt, 29),
 	};
 	w->job_id = db_column_uuid(stmt, 0);
 	w->id = db_column_uuid(stmt, 3);
@@ -230,7 +230,7 @@ lease_open(struct db *db, struct lease *l)
 			w->action = ATTEMPT_FETCH;
 		else if (rows[i].job_state == JOB_SUBMITTING)
 			w->action = ATTEMPT_FIND;
-		else if (rows[i].is_cancel_asked)
+		else if (rows[i].is_given_up)
 			w->action = ATTEMPT_CANCEL;
 		else
 			w->action = ATTEMPT_POLL;

@@ -282,6 +282,8 @@ order_of(const struct fixture *f, const struct uuid *user_id, const char *key)
 		    .cost_credits = JOB_COST },
 		.prompt = STR("a quiet sea"),
 		.fingerprint = { 1 },
+		.open_max_free = 200,
+		.open_max_premium = 200,
 	};
 }
 
