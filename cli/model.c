@@ -3,6 +3,8 @@
 
 #include "catalog.h"
 
+#include "domain/costs.h"
+
 static void
 write_setting(struct json_writer *w, const char *name,
     const struct model_setting *setting)
@@ -51,6 +53,27 @@ print_model(void *arg, const struct model *m)
 	return OK;
 }
 
+static void
+warn_loss(void *arg, const char *endpoint, const char *resolution,
+    bool has_audio, int64_t price_micro_usd, int64_t cost_micro_usd)
+{
+	(void)arg;
+	(void)fprintf(stderr,
+	    "rendio: warning: a second of %s, %s %s, brings %.3f USD and costs"
+	    " %.3f USD\n",
+	    endpoint, resolution, has_audio ? "with sound" : "silent",
+	    (double)price_micro_usd / 1e6, (double)cost_micro_usd / 1e6);
+}
+
+/* A model whose credits are worth less than it costs. */
+static void
+warn_losses(const struct state *state)
+{
+	(void)costs_losses(state->db,
+	    config_number(&state->config, CONFIG_CREDIT_VALUE_MICRO_USD),
+	    warn_loss, NULL);
+}
+
 int
 model_list_command(const struct args *args)
 {
@@ -65,6 +88,7 @@ model_list_command(const struct args *args)
 	err = catalog_models(state.db,
 	    args->is_json ? write_model : print_model, &w);
 	json_end_array(&w);
+	warn_losses(&state);
 	state_close(&state);
 	if (err == OK && args->is_json)
 		return cli_print(&out);
@@ -75,5 +99,14 @@ model_list_command(const struct args *args)
 int
 model_set_command(const struct args *args)
 {
-	return catalog_set_fields(args, catalog_set_model, "model_set");
+	const int result =
+	    catalog_set_fields(args, catalog_set_model, "model_set");
+	struct state state;
+
+	if (result == CLI_OK) {
+		cli_open(&state, STATE_READ);
+		warn_losses(&state);
+		state_close(&state);
+	}
+	return result;
 }

@@ -169,3 +169,9 @@ VALUES
   ('com.rendioai.credits.starter.25', 25),
   ('com.rendioai.credits.popular.60', 60),
   ('com.rendioai.credits.best.150', 150);
+
+-- Kling takes neither; a picture's form follows from the picture.
+UPDATE models SET omits = 'resolution,seed'
+  WHERE endpoint = 'fal-ai/kling-video/v2.6/pro/text-to-video';
+UPDATE models SET omits = 'resolution,aspect_ratio,seed'
+  WHERE endpoint = 'fal-ai/kling-video/v2.6/pro/image-to-video';

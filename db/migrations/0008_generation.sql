@@ -4,6 +4,10 @@
 
 -- Members of the usual request that this model does not take ("seed").
 ALTER TABLE models ADD COLUMN omits TEXT CHECK (omits <> '');
+UPDATE models SET omits = 'resolution,seed'
+  WHERE endpoint = 'fal-ai/kling-video/v2.6/pro/text-to-video';
+UPDATE models SET omits = 'resolution,aspect_ratio,seed'
+  WHERE endpoint = 'fal-ai/kling-video/v2.6/pro/image-to-video';
 -- The same at another company, for when this one cannot.
 ALTER TABLE models ADD COLUMN fallback_id BLOB REFERENCES models (id);
 ALTER TABLE models ADD COLUMN spend_cap_micro_usd_per_day INTEGER

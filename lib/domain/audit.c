@@ -22,6 +22,7 @@ static const char *const titles[AUDIT_INVARIANT_MAX + 1] = {
 	[9] = "the ledger is an unbroken chain",
 	[10] = "an account is one person's, and what was merged is empty",
 	[11] = "a deleted account is empty",
+	[12] = "what was spent is what the attempts cost",
 };
 
 const char *
@@ -48,6 +49,7 @@ static const struct {
 	{ 9, "SELECT COUNT(*) FROM users" },
 	{ 10, "SELECT COUNT(*) FROM users" },
 	{ 11, "SELECT COUNT(*) FROM users" },
+	{ 12, "SELECT COUNT(*) FROM attempts WHERE cost_micro_usd > 0" },
 };
 
 /*
@@ -82,7 +84,8 @@ static const struct check {
 	    "  AND l.amount_credits = j.cost_credits)" },
 	/* The settlements' index serves where its own condition stands. */
 	{ 2, "the completed job has no capture of its cost",
-	    "SELECT id FROM jobs j WHERE state = 'completed' AND NOT EXISTS"
+	    "SELECT id FROM jobs j"
+	    " WHERE (state = 'completed' OR is_charge_kept = 1) AND NOT EXISTS"
 	    " (SELECT 1 FROM ledger_entries l JOIN users u ON u.id = l.user_id"
 	    "  WHERE l.job_id = j.id"
 	    "  AND l.kind IN ('capture', 'release') AND l.kind = 'capture'"
@@ -90,7 +93,8 @@ static const struct check {
 	    "  AND l.amount_credits = j.cost_credits)" },
 	{ 2, "the job that failed has no release of its cost",
 	    "SELECT id FROM jobs j"
-	    " WHERE state IN ('failed', 'cancelled', 'lost') AND NOT EXISTS"
+	    " WHERE state IN ('failed', 'cancelled', 'lost')"
+	    " AND is_charge_kept = 0 AND NOT EXISTS"
 	    " (SELECT 1 FROM ledger_entries l JOIN users u ON u.id = l.user_id"
 	    "  WHERE l.job_id = j.id"
 	    "  AND l.kind IN ('capture', 'release') AND l.kind = 'release'"
@@ -262,6 +266,15 @@ static const struct check {
 	    " ON u.id = t.user_id AND u.status = 'deleted' WHERE NOT EXISTS"
 	    " (SELECT 1 FROM deletion_steps d WHERE d.user_id = t.user_id"
 	    "  AND d.step = 'apple' AND d.state = 'open')" },
+	{ 12, "the day's spending is not the sum of its attempts' costs",
+	    "SELECT model_id FROM provider_spend s WHERE micro_usd <>"
+	    " (SELECT COALESCE(SUM(cost_micro_usd), 0) FROM attempts a"
+	    "  WHERE a.model_id = s.model_id"
+	    "  AND a.sent_at_ms / 86400000 = s.day)" },
+	{ 12, "the attempt costs something on no day",
+	    "SELECT id FROM attempts a WHERE cost_micro_usd > 0 AND NOT EXISTS"
+	    " (SELECT 1 FROM provider_spend s WHERE s.model_id = a.model_id"
+	    "  AND s.day = a.sent_at_ms / 86400000)" },
 	{ 11, "the account is being deleted though it is there",
 	    "SELECT u.id FROM deletion_steps d JOIN users u"
 	    " ON u.id = d.user_id WHERE u.status <> 'deleted'" },

@@ -14,7 +14,7 @@
  */
 
 /* The invariants have numbers, which never change; see audit_title(). */
-#define AUDIT_INVARIANT_MAX 11
+#define AUDIT_INVARIANT_MAX 12
 
 /* Violations reported of one invariant; all of them are counted. */
 #define AUDIT_REPORTED_MAX 100

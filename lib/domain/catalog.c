@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/catalog.h"
+#include "domain/costs.h"
 
 #include <assert.h>
 
@@ -306,7 +307,9 @@ enum field_kind {
 	FIELD_BOOL,
 	FIELD_CREDITS,
 	FIELD_STATE,
-	FIELD_DURATION
+	FIELD_DURATION,
+	FIELD_ID,
+	FIELD_MICRO_USD
 };
 
 struct field {
@@ -329,6 +332,13 @@ static const struct field model_fields[] = {
 	    "UPDATE models SET is_featured = ?2 WHERE id = ?1", 0 },
 	{ "cost_per_generation", FIELD_CREDITS,
 	    "UPDATE models SET cost_per_generation = ?2 WHERE id = ?1", 0 },
+	{ "omits", FIELD_TEXT, "UPDATE models SET omits = ?2 WHERE id = ?1",
+	    CATALOG_TEXT_BYTES },
+	{ "fallback_id", FIELD_ID,
+	    "UPDATE models SET fallback_id = ?2 WHERE id = ?1", 0 },
+	{ "spend_cap_micro_usd_per_day", FIELD_MICRO_USD,
+	    "UPDATE models SET spend_cap_micro_usd_per_day = ?2 WHERE id = ?1",
+	    0 },
 	{ "state", FIELD_STATE,
 	    "UPDATE models SET state = ?2,"
 	    " is_active = CASE WHEN ?2 = 'available' THEN is_active ELSE 0 END"
@@ -443,9 +453,27 @@ struct change {
 static bool
 bind_value(struct db_stmt *stmt, const struct change *change)
 {
+	struct uuid other;
 	int64_t number;
 
+	/* Nothing takes away what is not needed. */
+	if (change->value.len == 0 &&
+	    (change->field->kind == FIELD_ID ||
+		change->field->kind == FIELD_MICRO_USD)) {
+		db_bind_null(stmt, 2);
+		return true;
+	}
 	switch (change->field->kind) {
+	case FIELD_ID:
+		if (!uuid_parse(change->value, &other))
+			return false;
+		db_bind_uuid(stmt, 2, &other);
+		return true;
+	case FIELD_MICRO_USD:
+		if (!str_to_int64(change->value, 0, INT64_C(1000000000000),
+			&number))
+			return false;
+		break;
 	case FIELD_TEXT:
 		if (change->value.len >= change->field->text_bytes ||
 		    !str_is_utf8(change->value))
@@ -534,6 +562,8 @@ catalog_set_model(struct db *db, const struct uuid *id, struct str field,
 
 	if (str_starts_with(field, STR("price.")))
 		return set_price(db, id, field, value);
+	if (str_starts_with(field, STR("cost.")))
+		return costs_set(db, id, field, value);
 	return set_field(db, model_fields,
 	    sizeof(model_fields) / sizeof(model_fields[0]), field, &change);
 }

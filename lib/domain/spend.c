@@ -103,9 +103,13 @@ spend_give_back(struct db *db, const struct uuid *attempt_id)
 	static const char read_sql[] =
 	    "SELECT model_id, sent_at_ms, cost_micro_usd FROM attempts"
 	    " WHERE id = ?1 AND cost_micro_usd > 0";
+	static const char day_sql[] =
+	    "UPDATE provider_spend SET micro_usd = micro_usd - ?3"
+	    " WHERE day = ?1 AND model_id = ?2";
 	static const char write_sql[] =
 	    "UPDATE attempts SET cost_micro_usd = 0 WHERE id = ?1";
 	CLEANUP(db_release) struct db_stmt *read = db_prepare(db, read_sql);
+	CLEANUP(db_release) struct db_stmt *day = db_prepare(db, day_sql);
 	CLEANUP(db_release) struct db_stmt *write = db_prepare(db, write_sql);
 	struct uuid model_id;
 	bool found;
@@ -117,8 +121,10 @@ spend_give_back(struct db *db, const struct uuid *attempt_id)
 	if (err != OK || !found)
 		return err;
 	model_id = db_column_uuid(read, 0);
-	err = add(db, &model_id, -db_column_int64(read, 2),
-	    db_column_int64(read, 1));
+	db_bind_int64(day, 1, db_column_int64(read, 1) / SPEND_DAY_MS);
+	db_bind_uuid(day, 2, &model_id);
+	db_bind_int64(day, 3, db_column_int64(read, 2));
+	err = db_run(day);
 	if (err != OK)
 		return err;
 	db_bind_uuid(write, 1, attempt_id);

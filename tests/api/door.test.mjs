@@ -32,6 +32,7 @@ const doors = {
 		target: "/auth/v1/token?grant_type=refresh_token",
 		body: () => ({ refresh_token: ada.refresh_token }) },
 	"auth-user": { auth: "user", dialect: "auth" },
+	"cancel-video-job": { auth: "user", body: () => ({ job_id }) },
 	"delete-account": { isFinal: true },
 	"delete-video-job": { auth: "user", body: () => ({ job_id }) },
 	"device-check": { auth: "apikey",

@@ -370,6 +370,7 @@ export class Fal {
 		send(200, { status: "IN_QUEUE", ...this.answer(request), logs: null,
 			metrics: {}, queue_position: 0 },
 		    { "x-fal-request-id": request.request_id });
+		await this.onStep("answered", request);
 	}
 
 	async serveRequest(req, id, tail, send, res) {

@@ -565,11 +565,12 @@ static void
 another_companys_jobs_are_left_alone(void **state)
 {
 	const struct fixture *f = *state;
-	const struct attempt_policy policy = { .company = "other",
+	const struct attempt_policy policy = {
+		.company = "other",
 		.provider = "other",
 		.life_ms = LIFE,
 		.slots = 16,
-		.start_timeout_ms = LIFE };
+	};
 	struct attempt_work works[1];
 	size_t count, ended;
 

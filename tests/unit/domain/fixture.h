@@ -324,11 +324,13 @@ lease_up_to(const struct fixture *f, int64_t now_ms, int64_t slots, size_t max,
     struct attempt_work **ret_works, size_t *ret_ended)
 {
 	static struct attempt_work works[16];
-	const struct attempt_policy policy = { .company = "fal",
+	const struct attempt_policy policy = {
+		.company = "fal",
 		.provider = "fal",
 		.life_ms = LIFE,
 		.slots = slots,
-		.start_timeout_ms = LIFE };
+		.start_timeout_ms = LIFE,
+	};
 	size_t count = 0;
 
 	assert_true(max <= COUNT_OF(works));

@@ -197,7 +197,7 @@ a_job_is_shown_to_its_user_only(void **state)
 	assert_int_equal(seen.job[0].state, JOB_QUEUED);
 	assert_int_equal(seen.job[0].cost_credits, JOB_COST);
 	assert_int_equal(seen.job[0].refunded_credits, 0);
-	assert_int_equal(seen.job[0].queue_position, -1);
+	assert_int_equal(seen.job[0].queue_position, 0);
 	assert_int_equal(seen.job[0].completed_at_ms, -1);
 	assert_int_equal(seen.job[0].created_at_ms, NOW);
 	assert_int_equal(seen.job[0].video_name.len, 0);

@@ -272,18 +272,19 @@ a_lost_submission_is_found_or_not_known_yet(void **state)
 	struct fetch_response response = answered(200, ACCEPTED);
 	CLEANUP(provider_call_free) struct provider_call call;
 	struct provider_handle handle = { 0 };
+	struct provider_status status;
 	struct provider_error error;
 
 	(void)state;
 	assert_true(p->find_call(&config, &j, &call));
 	assert_string_equal(call.url, SANDBOX_URL "attempts/" ID);
 	assert_int_equal(p->find_answer(&config, &j, &response, &handle,
-			     &error),
+			     &status, &error),
 	    PROVIDER_OK);
 	assert_string_equal(handle.request_id, ID);
 	response = answered(404, "{}");
 	assert_int_equal(p->find_answer(&config, &j, &response, &handle,
-			     &error),
+			     &status, &error),
 	    PROVIDER_RETRY_CALL);
 	assert_int_equal(error.code, PROVIDER_CODE_NOT_FOUND);
 }
