@@ -292,6 +292,17 @@ test("a user keeps so many and no more", async () => {
 	assert.equal((await upload(rendio, bob, named(bob))).status, 200);
 });
 
+test("a disk that is full takes none", async () => {
+	const res = await until(async () => {
+		// The worker measures again before long.
+		await sql(rendio, "UPDATE storage_level SET level = 'full'");
+		const res = await upload(rendio, bob, named(bob));
+		return res.status === 503 && res;
+	});
+	assertError(res, 503, "service_unavailable", "storage");
+	await sql(rendio, "UPDATE storage_level SET level = 'ok'");
+});
+
 test("a deleted account leaves no picture, and its export named them",
     async () => {
 	const dora = await rendio.guest("dora");
