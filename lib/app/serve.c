@@ -50,6 +50,12 @@ keep_secrets_inside(void)
 	(void)umask(0027);
 }
 
+/*
+ * Requests served together at most: each holds the others up by what its
+ * statements take, and the write lock with them.
+ */
+#define BATCH_MAX 16
+
 static bool
 has_header_twice(const struct fcgi *fcgi, const struct endpoint *endpoint)
 {
@@ -142,6 +148,7 @@ unmap_pages(struct pages *pages)
 {
 	if (pages->at != NULL)
 		(void)munmap(pages->at, pages->bytes);
+	*pages = (struct pages){ 0 };
 }
 
 static enum err
@@ -217,34 +224,70 @@ check_request(struct app *app, struct fcgi *fcgi, struct request *req,
 	return err;
 }
 
-static void
-log_request(const struct app *app, const struct request *req,
-    const struct response *res, int64_t began_us, int64_t statements)
-{
-	struct log log =
-	    log_begin(res->status >= 500 ? LOG_ERROR : LOG_INFO, "request");
-	const int64_t took_us = clock_monotonic_us() - began_us;
-	const int64_t run =
-	    app->db == NULL ? 0 : db_statements_run(app->db) - statements;
-
-	log_str(&log, "request_id", req->request_id);
-	log_int64(&log, "status", res->status);
-	log_text(&log, "code", res->code);
-	log_int64(&log, "ms", took_us / 1000);
-	log_int64(&log, "us", took_us);
-	log_int64(&log, "sql", run);
-	if (req->has_user)
-		log_uuid(&log, "user", &req->user_id);
-	log_end(&log);
-}
-
+/* One request and its answer, with what they need from one to the next. */
 struct exchange {
 	struct app *app;
 	struct fcgi *fcgi;
-	struct request *req;
-	struct response *res;
+	struct arena arena;
+	struct buf body, head;
+	struct request req;
+	struct response res;
 	struct pages pages;
+	int64_t began_us;
+	int64_t statements; /* it cost */
 };
+
+/* Those that are served together. */
+struct round {
+	struct exchange exchange[BATCH_MAX];
+	size_t count;
+};
+
+static size_t
+response_bytes_max(const struct app *app)
+{
+	return app->endpoint->response_bytes_max == 0 ?
+	    RESPONSE_BYTES_MAX :
+	    app->endpoint->response_bytes_max;
+}
+
+static void
+exchange_init(struct exchange *x, struct app *app)
+{
+	x->app = app;
+	x->fcgi = fcgi_new();
+	arena_init(&x->arena, REQUEST_ARENA_BYTES);
+	buf_init(&x->body, response_bytes_max(app));
+	buf_init(&x->head, HEAD_BYTES_MAX);
+}
+
+static void
+exchange_free(struct exchange *x)
+{
+	buf_free(&x->head);
+	buf_free(&x->body);
+	arena_free(&x->arena);
+	fcgi_free(x->fcgi);
+}
+
+static bool
+exchange_accept(struct exchange *x)
+{
+	if (!fcgi_accept(x->fcgi))
+		return false;
+	x->began_us = clock_monotonic_us();
+	x->statements = 0;
+	x->req = (struct request){ .arena = &x->arena, .lang = LANG_EN };
+	answer_init(&x->res, &x->body);
+	x->res.json = json_writer(&x->res.body);
+	buf_clear(&x->head);
+	read_head(x->fcgi, &x->req);
+	for (size_t i = 0; i < APP_HEADERS_MAX; i++)
+		if (x->app->endpoint->header[i] != NULL)
+			x->req.header[i] =
+			    fcgi_param(x->fcgi, x->app->endpoint->header[i]);
+	return true;
+}
 
 static enum err
 decide(struct db *db, void *arg)
@@ -254,87 +297,160 @@ decide(struct db *db, void *arg)
 	enum err err;
 
 	(void)db;
-	err = check_request(x->app, x->fcgi, x->req, x->res, &x->pages,
+	err = check_request(x->app, x->fcgi, &x->req, &x->res, &x->pages,
 	    &answered);
 	if (err == OK && !answered)
-		err = x->app->endpoint->handle(x->app, x->req, x->res);
+		err = x->app->endpoint->handle(x->app, &x->req, &x->res);
 	return err;
 }
 
 static void
-serve_one(struct app *app, struct fcgi *fcgi, struct request *req,
-    struct response *res, struct buf *head)
+serve(struct exchange *x)
 {
-	const int64_t began_us = clock_monotonic_us();
-	const int64_t statements =
-	    app->db == NULL ? 0 : db_statements_run(app->db);
-	struct exchange x = { .app = app,
-		.fcgi = fcgi,
-		.req = req,
-		.res = res };
+	struct app *app = x->app;
+	const int64_t statements = db_statements_run(app->db);
 	enum err err;
 
-	read_head(fcgi, req);
-	for (size_t i = 0; i < APP_HEADERS_MAX; i++)
-		if (app->endpoint->header[i] != NULL)
-			req->header[i] =
-			    fcgi_param(fcgi, app->endpoint->header[i]);
-	res->json = json_writer(&res->body);
 	/* A reader sees one moment, and takes its lock once. */
-	err = app->endpoint->is_read_only ? db_snapshot(app->db, decide, &x) :
-					    decide(app->db, &x);
+	err = app->endpoint->is_read_only ? db_snapshot(app->db, decide, x) :
+					    decide(app->db, x);
+	if (err == OK && x->res.body.failed)
+		err = ERR_INTERNAL;
 	if (err != OK)
-		answer_error(res, app->endpoint, req, err);
-	else if (res->body.failed)
-		answer_error(res, app->endpoint, req, ERR_INTERNAL);
-	if (!answer_head(res, head)) {
-		buf_clear(head);
+		answer_error(&x->res, app->endpoint, &x->req, err);
+	x->statements = db_statements_run(app->db) - statements;
+}
+
+static enum err
+serve_all(struct db *db, void *arg)
+{
+	struct round *round = arg;
+
+	(void)db;
+	for (size_t i = 0; i < round->count; i++)
+		serve(&round->exchange[i]);
+	return OK;
+}
+
+static void
+serve_batch(struct app *app, struct round *round)
+{
+	const enum err err = db_batch(app->db, serve_all, round);
+
+	/* Nothing of what they were about to be told is true. */
+	for (size_t i = 0; err != OK && i < round->count; i++) {
+		struct exchange *x = &round->exchange[i];
+
+		x->body = x->res.body;
+		answer_init(&x->res, &x->body);
+		answer_error(&x->res, app->endpoint, &x->req, err);
+	}
+}
+
+static void
+log_request(const struct exchange *x)
+{
+	const struct response *res = &x->res;
+	struct log log =
+	    log_begin(res->status >= 500 ? LOG_ERROR : LOG_INFO, "request");
+	const int64_t took_us = clock_monotonic_us() - x->began_us;
+
+	log_str(&log, "request_id", x->req.request_id);
+	log_int64(&log, "status", res->status);
+	log_text(&log, "code", res->code);
+	log_int64(&log, "ms", took_us / 1000);
+	log_int64(&log, "us", took_us);
+	log_int64(&log, "sql", x->statements);
+	if (x->req.has_user)
+		log_uuid(&log, "user", &x->req.user_id);
+	log_end(&log);
+}
+
+static void
+exchange_end(struct exchange *x)
+{
+	struct response *res = &x->res;
+
+	if (!answer_head(res, &x->head)) {
+		buf_clear(&x->head);
 		res->disposition[0] = '\0';
 		res->content_range[0] = '\0';
-		answer_error(res, app->endpoint, req, ERR_INTERNAL);
-		(void)answer_head(res, head);
+		answer_error(res, x->app->endpoint, &x->req, ERR_INTERNAL);
+		(void)answer_head(res, &x->head);
 	}
-	if (req->method == HTTP_HEAD || res->status == 304)
+	if (x->req.method == HTTP_HEAD || res->status == 304)
 		buf_clear(&res->body);
 	/* The line is written first: an answer that was seen was logged. */
-	log_request(app, req, res, began_us, statements);
-	fcgi_answer(fcgi, buf_str(head), buf_str(&res->body));
-	unmap_pages(&x.pages);
+	log_request(x);
+	fcgi_answer(x->fcgi, buf_str(&x->head), buf_str(&res->body));
+	unmap_pages(&x->pages);
+	x->body = res->body;
+	/* One large answer must not stay in memory for ever. */
+	if (x->body.capacity_bytes > RESPONSE_BYTES_MAX) {
+		buf_free(&x->body);
+		buf_init(&x->body, response_bytes_max(x->app));
+	}
+	arena_reset(&x->arena);
+}
+
+void
+app_nudge(struct app *app)
+{
+	/* Sent when the answer is: what it tells of is committed by then. */
+	app->wants_nudge = true;
+}
+
+static void
+send_nudge(struct app *app)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const int n = snprintf(address.sun_path, sizeof(address.sun_path),
+	    "%s/run/worker.sock", config_text(&app->config, CONFIG_STATE_DIR));
+
+	app->wants_nudge = false;
+	if (n < 0 || n >= (int)sizeof(address.sun_path))
+		return;
+	/* Nobody listening or a full queue: the worker looks by itself. */
+	(void)sendto(app->nudge_fd, "", 1, MSG_DONTWAIT,
+	    (const struct sockaddr *)&address, sizeof(address));
+}
+
+/* Waits for one, and takes those that wait with it. */
+static void
+accept_some(const struct app *app, struct round *round)
+{
+	round->count = 0;
+	while (exchange_accept(&round->exchange[round->count])) {
+		round->count++;
+		if (!app->endpoint->is_batched || round->count == BATCH_MAX ||
+		    !fcgi_is_waiting())
+			break;
+	}
 }
 
 static void
 loop(struct app *app)
 {
-	const size_t response_bytes_max =
-	    app->endpoint->response_bytes_max == 0 ?
-	    RESPONSE_BYTES_MAX :
-	    app->endpoint->response_bytes_max;
-	struct fcgi *fcgi = fcgi_new();
-	struct arena arena;
-	struct buf body, head;
+	static struct round round;
+	const size_t slots = app->endpoint->is_batched ? BATCH_MAX : 1;
 
-	arena_init(&arena, REQUEST_ARENA_BYTES);
-	buf_init(&body, response_bytes_max);
-	buf_init(&head, HEAD_BYTES_MAX);
-	while (fcgi_accept(fcgi)) {
-		struct request req = { .arena = &arena, .lang = LANG_EN };
-		struct response res;
-
-		answer_init(&res, &body);
-		buf_clear(&head);
-		serve_one(app, fcgi, &req, &res, &head);
-		body = res.body;
-		/* One large answer must not stay in memory for ever. */
-		if (body.capacity_bytes > RESPONSE_BYTES_MAX) {
-			buf_free(&body);
-			buf_init(&body, response_bytes_max);
-		}
-		arena_reset(&arena);
+	for (size_t i = 0; i < slots; i++)
+		exchange_init(&round.exchange[i], app);
+	for (;;) {
+		accept_some(app, &round);
+		if (round.count == 0)
+			break;
+		if (app->endpoint->is_batched)
+			serve_batch(app, &round);
+		else
+			serve(&round.exchange[0]);
+		if (app->wants_nudge)
+			send_nudge(app);
+		for (size_t i = 0; i < round.count; i++)
+			exchange_end(&round.exchange[i]);
 	}
-	buf_free(&head);
-	buf_free(&body);
-	arena_free(&arena);
-	fcgi_free(fcgi);
+	for (size_t i = 0; i < slots; i++)
+		exchange_free(&round.exchange[i]);
 }
 
 static bool
@@ -343,20 +459,6 @@ connect_nudge(struct app *app)
 	app->nudge_fd =
 	    socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	return app->nudge_fd >= 0;
-}
-
-void
-app_nudge(struct app *app)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	const int n = snprintf(address.sun_path, sizeof(address.sun_path),
-	    "%s/run/worker.sock", config_text(&app->config, CONFIG_STATE_DIR));
-
-	if (n < 0 || n >= (int)sizeof(address.sun_path))
-		return;
-	/* Nobody listening or a full queue: the worker looks by itself. */
-	(void)sendto(app->nudge_fd, "", 1, MSG_DONTWAIT,
-	    (const struct sockaddr *)&address, sizeof(address));
 }
 
 /* In live mode a missing credential is noticed now, not by a user. */
@@ -488,23 +590,4 @@ app_etag(struct response *res)
 	    (const unsigned char *)res->body.ptr, res->body.len, NULL, 0);
 	(void)sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
 	(void)snprintf(res->etag, sizeof(res->etag), "\"%s\"", hex);
-}
-
-bool
-query_uuid(const struct request *req, const char *name, struct uuid *ret_uuid)
-{
-	struct str text;
-
-	return http_query_get(&req->query, name, &text) &&
-	    uuid_parse(text, ret_uuid);
-}
-
-bool
-query_int64(const struct request *req, const char *name, int64_t min,
-    int64_t max, int64_t *value)
-{
-	struct str text;
-
-	return !http_query_get(&req->query, name, &text) ||
-	    str_to_int64(text, min, max, value);
 }
