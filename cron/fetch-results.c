@@ -34,6 +34,15 @@ is_gone(const struct fetch_response *response)
 		response->status == 410);
 }
 
+/* It will hardly be answered otherwise: a redirect to nowhere, a refusal. */
+static bool
+is_refusal(const struct fetch_response *response)
+{
+	return response->phase == FETCH_ANSWERED && response->status >= 300 &&
+	    response->status < 500 && response->status != 408 &&
+	    response->status != 425 && response->status != 429;
+}
+
 static void
 try_later(struct step *step, const char *code)
 {
@@ -145,6 +154,8 @@ fetched(void *arg, const struct fetch_response *response)
 			refused(step, "result_moves", PROVIDER_CODE_PROTOCOL);
 	} else if (is_gone(response))
 		refused(step, "result_gone", PROVIDER_CODE_EXPIRED);
+	else if (is_refusal(response))
+		refused(step, "result_refused", PROVIDER_CODE_PROTOCOL);
 	else if (response->too_large)
 		give_up(step, "result_too_large", PROVIDER_CODE_PROTOCOL);
 	else if (is_whole(step, response))

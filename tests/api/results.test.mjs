@@ -91,6 +91,10 @@ class Cdn extends Fal {
 		this.to(res, "file:///etc/passwd");
 	}
 
+	toNowhere(req, res) {
+		res.writeHead(302, { "content-length": 0 }).end();
+	}
+
 	toUser(req, res) {
 		this.to(res, `http://a@127.0.0.1:${this.port}/files/x`);
 	}
@@ -243,7 +247,7 @@ test("what leads elsewhere, is too large or no video is given up, and the " +
 	const ends = { toNeighbour: "provider_protocol",
 		toName: "provider_protocol", toMapped: "provider_protocol",
 		toPrivate: "provider_protocol", toFile: "provider_protocol",
-		toUser: "provider_protocol", huge: "provider_protocol",
+		toUser: "provider_protocol", toNowhere: "provider_protocol", huge: "provider_protocol",
 		fourHops: "provider_protocol", html: "provider_protocol",
 		gone: "result_expired", expired: "result_expired" };
 	const jobs = await Promise.all(Object.keys(ends).map(make));
