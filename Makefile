@@ -168,7 +168,7 @@ fuzz-%: build-fuzz/%
 	    -artifact_prefix=tests/fuzz/regressions/$*/ \
 	    build-fuzz/corpus-$* tests/fuzz/corpus/$* tests/fuzz/regressions/$*
 
-build-fuzz/%: tests/fuzz/%.c $(wildcard lib/base/*.c lib/wire/*.c)
+build-fuzz/%: tests/fuzz/%.c $(wildcard lib/base/*.c lib/wire/*.c lib/provider/*.c)
 	@mkdir -p $(@D)
 	clang $(CPPFLAGS) -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined \
 	    -fno-sanitize-recover=all -ffunction-sections -fdata-sections \

@@ -14,12 +14,9 @@
  * attempt that the URL names.
  */
 
-#include <sodium.h>
-
 #include "app/app.h"
 #include "app/hooks.h"
-#include "base/log.h"
-#include "domain/reports.h"
+#include "base/cleanup.h"
 #include "provider/fal.h"
 #include "provider/keyset.h"
 
@@ -62,29 +59,6 @@ check_signature(struct app *app, const struct request *req,
 	return is_fresh ? ERR_UNAUTHORIZED : ERR_SERVICE_UNAVAILABLE;
 }
 
-static bool
-fill_report(struct report *report, const struct fal_webhook *webhook,
-    const struct provider_status *status)
-{
-	const struct provider_error *error = &status->error;
-
-	(void)str_copy(STR("fal"), report->provider, sizeof(report->provider));
-	report->outcome = REPORT_LOOK;
-	if (status->state == PROVIDER_DONE) {
-		report->outcome = REPORT_DONE;
-		(void)str_copy(str_from(status->video_url), report->video_url,
-		    sizeof(report->video_url));
-	} else if (status->state == PROVIDER_FAILED) {
-		report->outcome = REPORT_FAILED;
-		report->may_try_again = error->class == PROVIDER_RETRY_ATTEMPT;
-		report->is_unbilled = error->is_unbilled;
-		(void)str_copy(str_from(provider_code_name(error->code)),
-		    report->error_code, sizeof(report->error_code));
-	}
-	return str_copy(webhook->request_id, report->request_id,
-	    sizeof(report->request_id));
-}
-
 static enum err
 fal_webhook(struct app *app, const struct request *req, struct response *res)
 {
@@ -95,33 +69,27 @@ fal_webhook(struct app *app, const struct request *req, struct response *res)
 		.signature = req->header[SIGNATURE],
 		.body = req->body,
 	};
-	uint8_t hash[crypto_hash_sha256_BYTES];
 	struct provider_status status;
-	struct report report = { 0 };
+	struct uuid attempt_id;
 	enum err err;
 
 	if (!config_is_set(&app->config, CONFIG_FAL_KEY) ||
-	    !hooks_check(&app->keys, "fal", req->tail, &report.attempt_id))
+	    !hooks_check(&app->keys, "fal", req->tail, &attempt_id))
 		return ERR_NOT_FOUND;
 	if (webhook.signature.len == 0)
 		return ERR_UNAUTHORIZED;
 	err = check_signature(app, req, &webhook);
 	if (err != OK)
 		return err;
-	if (!fal_webhook_read(req->arena, &webhook, &status) ||
-	    !fill_report(&report, &webhook, &status))
+	if (!fal_webhook_read(req->arena, &webhook, &status))
 		return ERR_INVALID_REQUEST;
-	(void)crypto_hash_sha256(hash, (const unsigned char *)req->body.ptr,
-	    req->body.len);
-	err = reports_add(app->db, &report, hash, req->now_ms);
-	if (err != OK)
-		return err;
-	app_nudge(app);
-
-	json_begin_object(&res->json, NULL);
-	json_bool(&res->json, "success", true);
-	json_end_object(&res->json);
-	return OK;
+	return hooks_report(app, req, res,
+	    &(const struct hook){
+		.provider = "fal",
+		.attempt_id = attempt_id,
+		.request_id = webhook.request_id,
+		.status = &status,
+	    });
 }
 
 int

@@ -124,7 +124,8 @@ read_entries(struct app *app, const struct request *req, struct str bucket,
 	if (folder.len > 0 && !paths_read_name(req->arena, folder, &folder))
 		return OK;
 	prefix = arena_alloc(req->arena, folder.len + 2);
-	memcpy(prefix, folder.ptr, folder.len);
+	if (folder.len > 0)
+		memcpy(prefix, folder.ptr, folder.len);
 	prefix[folder.len] = '/';
 	list->prefix =
 	    (struct str){ prefix, folder.len == 0 ? 0 : folder.len + 1 };

@@ -9,7 +9,7 @@
 #define LEASED_AT_ONCE_MAX 32
 
 /* The companies that models may belong to. */
-static const char *const companies[] = { "fal" };
+static const char *const companies[] = { "fal", "replicate" };
 
 #define COMPANIES_COUNT (sizeof(companies) / sizeof(companies[0]))
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/hooks.h"
+#include "domain/reports.h"
 
 #include <sodium.h>
 
@@ -54,4 +55,54 @@ hooks_check(const struct keys *keys, const char *provider, struct str tail,
 		return false;
 	*ret_attempt_id = attempt_id;
 	return true;
+}
+
+static bool
+fill_report(struct report *report, const struct hook *hook)
+{
+	const struct provider_error *error = &hook->status->error;
+
+	*report = (struct report){
+		.attempt_id = hook->attempt_id,
+		.outcome = REPORT_LOOK,
+	};
+	if (hook->status->state == PROVIDER_DONE) {
+		report->outcome = REPORT_DONE;
+		(void)str_copy(str_from(hook->status->video_url),
+		    report->video_url, sizeof(report->video_url));
+	} else if (hook->status->state == PROVIDER_FAILED) {
+		report->outcome = REPORT_FAILED;
+		report->may_try_again = error->class == PROVIDER_RETRY_ATTEMPT;
+		report->is_unbilled = error->is_unbilled;
+		(void)str_copy(str_from(provider_code_name(error->code)),
+		    report->error_code, sizeof(report->error_code));
+	}
+	return str_copy(str_from(hook->provider), report->provider,
+		   sizeof(report->provider)) &&
+	    hook->request_id.len > 0 &&
+	    str_copy(hook->request_id, report->request_id,
+		sizeof(report->request_id));
+}
+
+enum err
+hooks_report(struct app *app, const struct request *req, struct response *res,
+    const struct hook *hook)
+{
+	uint8_t hash[crypto_hash_sha256_BYTES];
+	struct report report;
+	enum err err;
+
+	if (!fill_report(&report, hook))
+		return ERR_INVALID_REQUEST;
+	(void)crypto_hash_sha256(hash, (const unsigned char *)req->body.ptr,
+	    req->body.len);
+	err = reports_add(app->db, &report, hash, req->now_ms);
+	if (err != OK)
+		return err;
+	app_nudge(app);
+
+	json_begin_object(&res->json, NULL);
+	json_bool(&res->json, "success", true);
+	json_end_object(&res->json);
+	return OK;
 }

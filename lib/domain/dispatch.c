@@ -14,7 +14,7 @@ read_cost(struct db *db, const struct model *model,
 	    "  FROM model_prices p WHERE p.model_id = m.id"
 	    "  AND p.resolution = ?2 AND p.has_audio = ?3),"
 	    " f.company, f.endpoint FROM models m LEFT JOIN models f"
-	    " ON f.id = m.fallback_id AND f.state = 'available'"
+	    " ON f.id = m.fallback_id AND f.state <> 'retired'"
 	    " WHERE m.id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;

@@ -122,7 +122,7 @@ leases_add_attempt(struct db *db, const struct uuid *job_id,
 	    "INSERT INTO attempts (id, job_id, number, state, seed, model_id)"
 	    " SELECT ?1, a.job_id, a.number + 1, 'new', ?3,"
 	    " COALESCE((SELECT f.id FROM models f WHERE f.id = m.fallback_id"
-	    "  AND f.state = 'available'), m.id)"
+	    "  AND f.state <> 'retired'), m.id)"
 	    " FROM attempts a JOIN models m ON m.id = a.model_id"
 	    " WHERE a.id = ?2";
 	static const char job_sql[] =
@@ -302,7 +302,7 @@ fail_over(struct db *db, const struct attempt_work *w, int64_t now_ms,
 	static const char find_sql[] =
 	    "SELECT f.id, f.company, f.endpoint FROM models m"
 	    " JOIN models f ON f.id = m.fallback_id"
-	    " AND f.state = 'available' WHERE m.id = ?1";
+	    " AND f.state <> 'retired' WHERE m.id = ?1";
 	static const char attempt_sql[] =
 	    "UPDATE attempts SET model_id = ?2 WHERE id = ?1"
 	    " AND state = 'new'";

@@ -35,64 +35,6 @@ authorize(const struct config *config, struct provider_call *call)
 	    provider_call_header(call, "Authorization", value);
 }
 
-/* Letters, digits and what ids and paths have between them. */
-static bool
-is_plain(struct str text, const char *others)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		const char c = text.ptr[i];
-
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-		    !(c >= '0' && c <= '9') && strchr(others, c) == NULL)
-			return false;
-	}
-	return text.len > 0;
-}
-
-static void
-write_duration(struct json_writer *w, const struct provider_job *job)
-{
-	char text[32];
-
-	if (job->duration_format[0] == '\0') {
-		json_int64(w, "duration", job->duration_s);
-		return;
-	}
-	(void)snprintf(text, sizeof(text), "%lld%s", (long long)job->duration_s,
-	    strcmp(job->duration_format, "%ds") == 0 ? "s" : "");
-	json_text(w, "duration", text);
-}
-
-/* Is this member given, and one that the endpoint takes? */
-static bool
-is_wanted(const struct provider_job *job, const char *name, const char *value)
-{
-	return value != NULL && value[0] != '\0' &&
-	    !provider_lists(job->omits, name);
-}
-
-static void
-write_input(struct buf *body, const struct provider_job *job)
-{
-	struct json_writer w = json_writer(body);
-
-	json_begin_object(&w, NULL);
-	json_text(&w, "prompt", job->prompt);
-	if (job->image_url != NULL)
-		json_text(&w, job->image_field, job->image_url);
-	if (is_wanted(job, "duration", "x"))
-		write_duration(&w, job);
-	if (is_wanted(job, "aspect_ratio", job->aspect_ratio))
-		json_text(&w, "aspect_ratio", job->aspect_ratio);
-	if (is_wanted(job, "resolution", job->resolution))
-		json_text(&w, "resolution", job->resolution);
-	if (is_wanted(job, "generate_audio", "x"))
-		json_bool(&w, "generate_audio", job->has_audio);
-	if (is_wanted(job, "seed", "x"))
-		json_int64(&w, "seed", job->seed);
-	json_end_object(&w);
-}
-
 static bool
 submit_url(const struct config *config, const struct provider_job *job,
     char url[FETCH_URL_BYTES_MAX])
@@ -114,15 +56,17 @@ static bool
 submit_call(const struct config *config, const struct provider_job *job,
     struct provider_call *call)
 {
+	struct json_writer w;
 	char start_s[24];
 
 	provider_call_init(call, "POST");
 	call->once = true;
 	(void)snprintf(start_s, sizeof(start_s), "%lld",
 	    (long long)config_number(config, CONFIG_PROVIDER_START_TIMEOUT_S));
-	write_input(&call->body, job);
+	w = json_writer(&call->body);
+	provider_write_input(&w, NULL, job);
 	return !call->body.failed &&
-	    is_plain(str_from(job->endpoint), "-_./") &&
+	    provider_is_plain(str_from(job->endpoint), "-_./") &&
 	    submit_url(config, job, call->url) && authorize(config, call) &&
 	    provider_call_header(call, "Content-Type", "application/json") &&
 	    provider_call_header(call, "X-Fal-Request-Timeout", start_s) &&
@@ -160,7 +104,8 @@ take_url(const struct json *answer, const char *name, const char *base,
 	if (json_to_str(json_member(answer, name), &text) &&
 	    str_starts_with(text, str_from(base)) && text.len > base_len &&
 	    text.ptr[base_len] == '/' &&
-	    is_plain((struct str){ text.ptr + base_len, text.len - base_len },
+	    provider_is_plain((struct str){ text.ptr + base_len,
+				  text.len - base_len },
 		"-_./") &&
 	    str_copy(text, url, PROVIDER_URL_BYTES))
 		return true;
@@ -176,7 +121,7 @@ know(const struct config *config, const struct provider_job *job,
 	struct provider_handle h = { 0 };
 	char base[PROVIDER_URL_BYTES];
 
-	if (!base_url(config, base) || !is_plain(request_id, "-_") ||
+	if (!base_url(config, base) || !provider_is_plain(request_id, "-_") ||
 	    !str_copy(request_id, h.request_id, sizeof(h.request_id)) ||
 	    !take_url(NULL, "", base, job, h.request_id, "/status",
 		h.status_url) ||

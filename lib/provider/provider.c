@@ -38,6 +38,9 @@ provider_for(const struct config *config, const char *company)
 	if (strcmp(company, "fal") == 0 &&
 	    config_is_set(config, CONFIG_FAL_KEY))
 		return &provider_fal;
+	if (strcmp(company, "replicate") == 0 &&
+	    config_is_set(config, CONFIG_REPLICATE_TOKEN))
+		return &provider_replicate;
 	return config_is_sandbox(config) ? &provider_sandbox : NULL;
 }
 
@@ -221,6 +224,63 @@ provider_read_failed(const struct fetch_response *response,
 	}
 	(void)provider_fail(ret_error, PROVIDER_RETRY_CALL, code, response);
 	return true;
+}
+
+/* Letters, digits and what ids and paths have between them. */
+bool
+provider_is_plain(struct str text, const char *others)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		const char c = text.ptr[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+		    !(c >= '0' && c <= '9') && strchr(others, c) == NULL)
+			return false;
+	}
+	return text.len > 0;
+}
+
+static void
+write_duration(struct json_writer *w, const struct provider_job *job)
+{
+	char text[32];
+
+	if (job->duration_format[0] == '\0') {
+		json_int64(w, "duration", job->duration_s);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%lld%s", (long long)job->duration_s,
+	    strcmp(job->duration_format, "%ds") == 0 ? "s" : "");
+	json_text(w, "duration", text);
+}
+
+/* Is this member given, and one that the endpoint takes? */
+static bool
+is_wanted(const struct provider_job *job, const char *name, const char *value)
+{
+	return value != NULL && value[0] != '\0' &&
+	    !provider_lists(job->omits, name);
+}
+
+void
+provider_write_input(struct json_writer *w, const char *name,
+    const struct provider_job *job)
+{
+	json_begin_object(w, name);
+	json_text(w, "prompt", job->prompt);
+	if (job->image_url != NULL)
+		json_text(w, job->image_field, job->image_url);
+	if (is_wanted(job, "duration", "x"))
+		write_duration(w, job);
+	if (is_wanted(job, "aspect_ratio", job->aspect_ratio))
+		json_text(w, "aspect_ratio", job->aspect_ratio);
+	if (is_wanted(job, "resolution", job->resolution))
+		json_text(w, "resolution", job->resolution);
+	if (is_wanted(job, "generate_audio", "x"))
+		json_bool(w, "generate_audio", job->has_audio);
+	if (is_wanted(job, "seed", "x"))
+		json_int64(w, "seed", job->seed);
+	json_end_object(w);
 }
 
 void

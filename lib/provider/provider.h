@@ -5,6 +5,7 @@
 #include "base/config.h"
 #include "base/uuid.h"
 #include "wire/fetch.h"
+#include "wire/json_writer.h"
 
 /*
  * Companies that generate videos.
@@ -223,6 +224,16 @@ bool provider_download_call(const struct config *config, const char *video_url,
 /* Adds "Name: value"; false when it does not fit or is not a line. */
 bool provider_call_header(struct provider_call *call, const char *name,
     const char *value);
+
+/* Only letters, digits and `others`, and not empty? */
+bool provider_is_plain(struct str text, const char *others);
+
+/*
+ * Writes the input of a model as a member `name`: what the job has, under the
+ * usual names, less what the endpoint does not take.
+ */
+void provider_write_input(struct json_writer *w, const char *name,
+    const struct provider_job *job);
 
 /* Is `name` in a list of names with commas between them (NULL = none)? */
 bool provider_lists(const char *list, const char *name);

@@ -65,6 +65,7 @@ const doors = {
 	"object-sign": { isFinal: true },
 	"object-upload": { auth: "user", dialect: "storage", hasOwnLimit: true,
 		target: () => `/storage/v1/object/thumbnails/${ada.user_id}/x` },
+	"replicate-webhook": { isFinal: true },
 	"rest": { auth: "optional", dialect: "rest", target: "/rest/v1/themes" },
 	"rest-users": { auth: "optional", dialect: "rest" },
 	"update-user-settings": { auth: "user",

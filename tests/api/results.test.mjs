@@ -11,7 +11,7 @@ import { Fal, VIDEO } from "../fakes/fal.mjs";
 import { sql } from "./support/database.mjs";
 import { assertAuditClean } from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
-import { creditsOf, endOf, orderJob } from "./support/jobs.mjs";
+import { creditsOf, endOf, orderJob, statusOf } from "./support/jobs.mjs";
 
 /** A film of ours, in which ffmpeg finds a frame. */
 function film() {
@@ -209,7 +209,11 @@ after(async () => {
 
 async function make(cdn) {
 	const prompt = fal.script({ hook: "off", cdn });
-	return await endOf(rendio, ada, await orderJob(rendio, ada, { prompt }));
+	const jobId = await orderJob(rendio, ada, { prompt });
+	// Five refusals take their time, more so on a busy machine.
+	assert.ok(await until(async () => (await statusOf(rendio, ada, jobId))
+	    .json().completed_at !== null, 90_000), cdn);
+	return await endOf(rendio, ada, jobId);
 }
 
 async function bytesOf(url) {
