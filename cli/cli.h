@@ -23,6 +23,7 @@ struct args {
 	const char *reason; /* NULL = not given */
 	const char *ttl_s; /* NULL = not given */
 	const char *nonce; /* NULL = not given */
+	const char *keep; /* NULL = not given */
 };
 
 /* Options a command takes. */
@@ -32,6 +33,7 @@ enum {
 	OPTION_TTL = 1 << 2,
 	OPTION_NONCE = 1 << 3,
 	OPTION_FILES = 1 << 4,
+	OPTION_KEEP = 1 << 5,
 };
 
 int init_command(const struct args *args);
@@ -52,6 +54,8 @@ int provider_start_command(const struct args *args);
 int spend_command(const struct args *args);
 int theme_list_command(const struct args *args);
 int theme_set_command(const struct args *args);
+int backup_command(const struct args *args);
+int restore_command(const struct args *args);
 int token_command(const struct args *args);
 int sandbox_device_command(const struct args *args);
 int sandbox_identity_command(const struct args *args);

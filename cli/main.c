@@ -64,6 +64,12 @@ static const struct command commands[] = {
 	    0, 0, OPTION_JSON, theme_list_command },
 	{ "theme set", "ID KEY=VALUE...", "change a theme", 2, 1 + FIELDS_MAX,
 	    0, theme_set_command },
+	{ "backup", "FILE | DIRECTORY [--keep N] [--json]",
+	    "write everything into one file, and prove that it is good", 1, 1,
+	    OPTION_JSON | OPTION_KEEP, backup_command },
+	{ "restore", "FILE",
+	    "bring a backup back, where there is no database yet", 1, 1, 0,
+	    restore_command },
 	{ "token", "ID [--ttl-s N]", "print an access token for a user", 1, 1,
 	    OPTION_TTL, token_command },
 	{ "sandbox device", "NAME",
@@ -226,6 +232,9 @@ parse(const struct command *command, int count, char **words, struct args *args)
 		else if (strcmp(words[i], "--nonce") == 0 &&
 		    (command->options & OPTION_NONCE) != 0)
 			value = &args->nonce;
+		else if (strcmp(words[i], "--keep") == 0 &&
+		    (command->options & OPTION_KEEP) != 0)
+			value = &args->keep;
 		if (value == NULL || i + 1 == count)
 			return false;
 		*value = words[++i];

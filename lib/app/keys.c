@@ -87,7 +87,7 @@ random_hex(char hex[KEY_HEX_LENGTH + 1])
 static bool
 create_sandbox_identity_key(const char *state_dir, struct buf *problem)
 {
-	CLEANUP(buf_free) struct buf pem;
+	CLEANUP(buf_free) struct buf pem = { 0 };
 	char path[KEY_PATH_BYTES];
 	bool ok;
 

@@ -53,14 +53,14 @@ costs_losses(struct db *db, int64_t credit_micro_usd, costs_each *each,
     void *arg)
 {
 	static const char sql[] =
-	    "SELECT m.endpoint, p.resolution, p.has_audio,"
+	    "SELECT models.endpoint, p.resolution, p.has_audio,"
 	    " p.millicredits_per_second * ?1 / 1000,"
-	    " p.provider_micro_usd_per_second FROM models m"
-	    " JOIN model_prices p ON p.model_id = m.id"
-	    " WHERE m.state = 'available'"
+	    " p.provider_micro_usd_per_second FROM models"
+	    " JOIN model_prices p ON p.model_id = models.id"
+	    " WHERE models.state = 'available'"
 	    " AND p.millicredits_per_second * ?1 <"
 	    "  p.provider_micro_usd_per_second * 1000"
-	    " ORDER BY m.position";
+	    " ORDER BY models.position";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;

@@ -244,6 +244,29 @@ media_delete_of_user(struct db *db, const struct uuid *user_id)
 }
 
 enum err
+media_each_stored(struct db *db, media_each_file *each, void *arg)
+{
+	/* audit: walks the table */
+	static const char sql[] =
+	    "SELECT id, user_id, bucket, name, content_type, size_bytes"
+	    " FROM objects WHERE state = 'stored'";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	struct media media;
+	bool found;
+	enum err err;
+
+	for (;;) {
+		err = db_step(stmt, &found);
+		if (err != OK || !found)
+			return err;
+		read_media(stmt, &media);
+		err = each(arg, &media);
+		if (err != OK)
+			return err;
+	}
+}
+
+enum err
 media_to_delete(struct db *db, size_t max, struct media *ret_media,
     size_t *ret_count)
 {

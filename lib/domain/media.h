@@ -85,6 +85,13 @@ enum err media_delete_stored_of_job(struct db *db, const struct uuid *job_id);
  */
 enum err media_delete_of_user(struct db *db, const struct uuid *user_id);
 
+/*
+ * Calls `each` for every object that has its file; it may not use the
+ * database.  An error of `each` ends the walk and is returned.
+ */
+typedef enum err media_each_file(void *arg, const struct media *media);
+enum err media_each_stored(struct db *db, media_each_file *each, void *arg);
+
 /* Up to `max` objects whose files are to be removed. */
 enum err media_to_delete(struct db *db, size_t max, struct media *ret_media,
     size_t *ret_count);

@@ -59,7 +59,7 @@ test("an order is answered at once with its charge", async () => {
 	assert.equal(body.credits_used, 4);
 	assert.equal(body.credits_remaining, 6);
 	assert.equal(res.headers["x-idempotent-replay"], undefined);
-	await assertStatements(rendio, res, 19);
+	await assertStatements(rendio, res, 22);
 	assert.equal(await creditsOf(rendio, ada), 6);
 	const { entries: [entry] } = await historyOf(rendio, ada);
 	assert.equal(entry.reason, "hold");
@@ -270,7 +270,7 @@ test("who has too few credits is told the numbers and pays nothing", async () =>
 	const jobs = await rendio.request("GET", "/functions/v1/get-video-jobs",
 	    { bearer: bob.access_token });
 	assert.deepEqual(jobs.json().jobs, []);
-	await assertStatements(rendio, res, 10);
+	await assertStatements(rendio, res, 13);
 });
 
 test("the last credit can be spent, and not one more", async () => {
@@ -337,9 +337,11 @@ test("two hundred open orders are enough for one user", async () => {
 });
 
 test("without a provider it is 502 and nothing is charged", async () => {
-	const alone = await start({ env: { RENDIO_FAL_KEY: "id:secret" } });
+	const alone = await start();
 	try {
 		const guest = await alone.guest("nobody-makes-it");
+		await sql(alone, "UPDATE models SET company = 'nobody'");
+		await alone.cli("provider", "stop", "nobody");
 		const res = await order(alone, guest);
 		assertError(res, 502, "provider_unavailable");
 		assert.equal(await creditsOf(alone, guest), 10);

@@ -14,7 +14,7 @@ const PATH = "/functions/v1/get-video-status";
 const MEMBERS = ["job_id", "status", "prompt", "model_name", "credits_used",
 	"credits_refunded", "video_url", "thumbnail_url", "error_code",
 	"error_message", "queue_position", "poll_after_ms", "created_at",
-	"completed_at"];
+	"completed_at", "credits_remaining"];
 
 let rendio, ada, bob;
 
@@ -44,9 +44,10 @@ test("a job that nobody has begun is pending", async (t) => {
 	assert.match(body.created_at, DATE);
 	assert.equal(body.poll_after_ms, 2000);
 	for (const member of ["video_url", "thumbnail_url", "error_code",
-		"error_message", "queue_position", "completed_at"])
+		"error_message", "completed_at", "credits_remaining"])
 		assert.equal(body[member], null, member);
-	await assertStatements(rendio, res, 2);
+	assert.equal(body.queue_position, 0);
+	await assertStatements(rendio, res, 3);
 });
 
 test("a job under way is processing, and says when to ask again", async () => {
@@ -72,6 +73,7 @@ test("a completed job has a link on our host and nothing to ask for", async () =
 	assert.ok(body.video_url.startsWith(
 	    `${rendio.url}/storage/v1/object/sign/videos/${ada.user_id}/${jobId}.mp4?token=`));
 	assert.equal(body.poll_after_ms, null);
+	assert.equal(body.credits_remaining, 10 - body.credits_used);
 	assert.match(body.completed_at, DATE);
 	assert.equal(body.error_code, null);
 });

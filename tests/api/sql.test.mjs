@@ -14,7 +14,7 @@ import { root } from "./support/instance.mjs";
 const SMALL = ["models", "themes"];
 
 // Partial indexes that hold nothing but what is waiting.
-const QUEUES = ["objects_to_delete"];
+const QUEUES = ["provider_reports_to_handle", "objects_to_delete"];
 
 // The audit reads everything: that is its task.
 const READS_EVERYTHING = ["audit.c"];
