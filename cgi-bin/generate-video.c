@@ -17,6 +17,7 @@
  *   422 idempotency_key_reused   the key belongs to another request
  *   429 too_many_jobs      so many are under way already
  *   502 provider_unavailable     nothing was charged
+ *   503 service_unavailable      the disk is full: nothing was charged
  *
  * The charge, the job and the key are one transaction; the provider is called
  * by the worker afterwards, never from here.
@@ -29,6 +30,7 @@
 #include "domain/dispatch.h"
 #include "domain/jobs.h"
 #include "domain/media.h"
+#include "domain/storage.h"
 #include "provider/provider.h"
 
 /* Longer than any model's video; catalog_settle() rounds to what there is. */
@@ -207,7 +209,10 @@ place_order(struct app *app, const struct request *req, const struct body *body,
 	struct media image;
 	enum err err;
 
-	err = choose_model(app->db, body, &model);
+	/* What could not be kept is not begun: before anything is charged. */
+	err = storage_check_room(app->db);
+	if (err == OK)
+		err = choose_model(app->db, body, &model);
 	if (err == OK && body->has_theme)
 		err = catalog_theme(app->db, &body->theme_id, &theme);
 	if (err == OK && body->has_image)

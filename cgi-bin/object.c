@@ -1,97 +1,88 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * GET, HEAD /storage/v1/object/sign/BUCKET/NAME?token=…[&download[=FILE]] --
- * the bytes of an object, for whoever holds a link that we signed.
+ * /storage/v1/object/…, as far as no other endpoint has a longer path:
+ *
+ * GET, HEAD [authenticated/]BUCKET/NAME[?download[=FILE]] -- the bytes of an
+ * object, for its user;
+ * GET, HEAD info/BUCKET/NAME -- what is known of it.
  *
  *   200, 206, 304, 416     by the router, from the file
+ *   200 {"id","name","bucket_id","size","content_type","etag",
+ *        "created_at","last_modified"}
  *   400 InvalidKey         the path is not one that an object can have
- *   400 InvalidJWT         no token, or not the text of one
- *   400 InvalidSignature   the token is for another object, or forged
- *   400 ExpiredToken
+ *   403 AccessDenied       no valid bearer token, another user's folder, or
+ *                          something that only we write
  *   404 NoSuchBucket
  *   404 NoSuchKey
  *
- * Whether an object is there is told only to those who have a link to it.
+ * POST, PUT and DELETE end here when their bucket takes none.
  */
 
 #include "app/app.h"
 #include "app/files.h"
-#include "app/links.h"
+#include "app/paths.h"
 
-/* Each segment a plain name, so that a path means one object, everywhere. */
+/* What a bucket that is not there is sent must be taken to be refused. */
+#define IGNORED_BYTES_MAX ((size_t)11 * 1024 * 1024)
+
 static bool
-is_plain_path(struct str path)
+skip_door(struct str *tail, struct str door)
 {
-	struct str segment;
-	bool more;
-
-	if (path.len > 0 && memchr(path.ptr, '\\', path.len) != NULL)
+	if (!str_starts_with(*tail, door))
 		return false;
-	do {
-		more = str_cut(path, '/', &segment, &path);
-		if (segment.len == 0 || str_equal(segment, STR(".")) ||
-		    str_equal(segment, STR("..")))
-			return false;
-	} while (more);
+	tail->ptr += door.len;
+	tail->len -= door.len;
 	return true;
 }
 
-static bool
-is_bucket(struct str name)
+static void
+write_info(struct response *res, const struct media *media)
 {
-	return str_equal(name, STR("thumbnails")) ||
-	    str_equal(name, STR("videos"));
-}
+	struct json_writer *w = &res->json;
+	char etag[FILES_ETAG_BYTES];
 
-static enum err
-send_signed(struct app *app, const struct request *req, struct response *res,
-    struct str bucket, struct str name)
-{
-	struct media *media = arena_alloc(req->arena, sizeof(*media));
-	struct str token, file;
-	enum err err;
-
-	if (!http_query_get(&req->query, "token", &token))
-		token = STR("");
-	switch (links_check(&app->keys, bucket, name, token, req->now_ms)) {
-	case LINK_OK:
-		break;
-	case LINK_EXPIRED:
-		return app_error(app, req, res, 400, "ExpiredToken",
-		    "The link has expired");
-	case LINK_MALFORMED:
-		return app_error(app, req, res, 400, "InvalidJWT",
-		    "The link has no valid token");
-	case LINK_FORGED:
-		return app_error(app, req, res, 400, "InvalidSignature",
-		    "The link is for another object");
-	}
-	err = media_find(app->db, bucket, name, media);
-	if (err != OK)
-		return err;
-
-	app_send_media(res, media);
-	if (http_query_get(&req->query, "download", &file))
-		app_attach(res, file);
-	return OK;
+	files_etag(media, etag);
+	json_begin_object(w, NULL);
+	json_uuid(w, "id", &media->id);
+	json_text(w, "name", media->name);
+	json_text(w, "bucket_id", media->bucket);
+	json_int64(w, "size", media->size_bytes);
+	json_text(w, "content_type", media->content_type);
+	json_text(w, "cache_control", "max-age=3600");
+	json_text(w, "etag", etag);
+	json_begin_object(w, "metadata");
+	json_end_object(w);
+	json_time(w, "created_at", media->created_at_ms);
+	json_time(w, "last_modified", media->created_at_ms);
+	json_end_object(w);
 }
 
 static enum err
 object(struct app *app, const struct request *req, struct response *res)
 {
-	struct str path, door, bucket, name;
+	struct media *media = arena_alloc(req->arena, sizeof(*media));
+	struct request inner = *req;
+	struct object_path path;
+	bool is_info;
+	enum err err;
 
-	if (!http_percent_decode(req->arena, req->tail, false, &path) ||
-	    !is_plain_path(path))
+	is_info = skip_door(&inner.tail, STR("info/"));
+	if (is_info || skip_door(&inner.tail, STR("authenticated/")))
+		(void)skip_door(&inner.tail, STR("authenticated/"));
+	if (!paths_read(&inner, &path))
 		return ERR_INVALID_REQUEST;
-	(void)str_cut(path, '/', &door, &path);
-	if (!str_equal(door, STR("sign")))
-		return ERR_NOT_FOUND;
-	(void)str_cut(path, '/', &bucket, &name);
-	if (!is_bucket(bucket))
-		return app_error(app, req, res, 404, "NoSuchBucket",
-		    "Bucket not found");
-	return send_signed(app, req, res, bucket, name);
+	if (!paths_is_bucket(path.bucket))
+		return paths_refuse_bucket(app, req, res);
+	if ((req->method & (HTTP_GET | HTTP_HEAD)) == 0)
+		return ERR_FORBIDDEN;
+	err = files_find_own(app, req, &path, media);
+	if (err != OK)
+		return err;
+	if (is_info)
+		write_info(res, media);
+	else
+		app_send_object(req, res, media);
+	return OK;
 }
 
 int
@@ -100,9 +91,11 @@ main(int argc, char **argv)
 	static const struct endpoint endpoint = {
 		.name = "object",
 		.path = "/storage/v1/object/",
-		.methods = HTTP_GET | HTTP_HEAD,
-		.auth = AUTH_NONE,
+		.methods =
+		    HTTP_GET | HTTP_HEAD | HTTP_POST | HTTP_PUT | HTTP_DELETE,
+		.auth = AUTH_USER,
 		.dialect = DIALECT_STORAGE,
+		.body_bytes_max = IGNORED_BYTES_MAX,
 		.sends_files = true,
 		.is_read_only = true,
 		.handle = object,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * rendio audit -- checks every invariant over the whole database.  It reads
- * only, and may run beside a running system.
+ * only, and may run beside a running system.  With --files it reads every file
+ * too, and compares it with its row's SHA-256.
  */
 
 #include "cli.h"
@@ -89,7 +90,7 @@ audit_command(const struct args *args)
 
 	cli_open(&state, STATE_READ);
 	err = audit_run(state.db, config_text(&state.config, CONFIG_STATE_DIR),
-	    clock_now_ms(), &audit);
+	    clock_now_ms(), args->has_files, &audit);
 	state_close(&state);
 	if (err != OK)
 		return cli_fail_err(err);

@@ -19,6 +19,7 @@ struct args {
 	int count;
 	char **arg;
 	bool is_json;
+	bool has_files; /* --files */
 	const char *reason; /* NULL = not given */
 	const char *ttl_s; /* NULL = not given */
 	const char *nonce; /* NULL = not given */
@@ -51,6 +52,7 @@ enum {
 	OPTION_ENVIRONMENT = 1 << 8,
 	OPTION_CURSOR = 1 << 9,
 	OPTION_KEEP = 1 << 10,
+	OPTION_FILES = 1 << 11,
 };
 
 int init_command(const struct args *args);

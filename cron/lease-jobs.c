@@ -75,6 +75,7 @@ begin(struct worker *worker, const struct attempt_work *work)
 	step->worker = worker;
 	step->work = *work;
 	step->result_fd = -1;
+	step->poster.fd = -1;
 	step->provider = provider_for(&worker->state.config, work->company);
 	if (step->provider != NULL) {
 		step->times =
@@ -101,10 +102,23 @@ begin(struct worker *worker, const struct attempt_work *work)
 	case ATTEMPT_POLL:
 		poll_job(step);
 		break;
+	case ATTEMPT_CANCEL:
+		cancel_job(step);
+		break;
 	case ATTEMPT_FETCH:
 		fetch_result(step);
 		break;
 	}
+}
+
+static bool
+may_fetch(const struct worker *worker)
+{
+	int count = 0;
+
+	for (const struct step *s = worker->steps; s != NULL; s = s->next)
+		count += s->work.action == ATTEMPT_FETCH;
+	return count < WORKER_FETCHES_MAX;
 }
 
 void
@@ -120,7 +134,7 @@ lease_jobs(struct worker *worker)
 		return;
 	/* A failure was logged; what is due stays due. */
 	if (attempts_lease(worker->state.db, policies, policies_count,
-		clock_now_ms(), works,
+		may_fetch(worker), clock_now_ms(), works,
 		room < LEASED_AT_ONCE_MAX ? room : LEASED_AT_ONCE_MAX, &count,
 		&ended) != OK)
 		return;

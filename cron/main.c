@@ -46,6 +46,9 @@
 /* A wait never exceeds this: a nudge may have been lost. */
 #define TICK_MS 250
 
+/* Children that end wake nobody. */
+#define DRAIN_TICK_MS 20
+
 struct task {
 	void (*run)(struct worker *worker);
 	int64_t period_ms;
@@ -56,10 +59,13 @@ static const struct task tasks[] = {
 	{ renew_leases, ATTEMPT_LEASE_MS / 3 },
 	{ take_reports, 50 },
 	{ lease_jobs, 20 },
+	{ make_posters, 20 },
 	{ checkpoint, 100 },
 	{ delete_files, 1000 },
 	{ finish_deletions, 1000 },
 	{ purge, 2000 },
+	{ measure_storage, 5000 },
+	{ retire_media, 5000 },
 	{ expire_credits, 30000 },
 	{ retry_purchases, 5000 },
 	{ end_subscriptions, 5000 },
@@ -189,7 +195,8 @@ drain(struct worker *worker)
 			renew_us =
 			    clock_monotonic_us() + ATTEMPT_LEASE_MS * 1000 / 3;
 		}
-		(void)fetcher_wait(worker->fetcher, -1, TICK_MS);
+		make_posters(worker);
+		(void)fetcher_wait(worker->fetcher, -1, DRAIN_TICK_MS);
 	}
 }
 

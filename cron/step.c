@@ -34,6 +34,7 @@ step_provider_job(const struct step *step)
 		.attempt_id = work->id,
 		.endpoint = work->endpoint,
 		.prompt = work->prompt,
+		.image_url = work->has_image ? step->image_url : NULL,
 		.image_field = work->image_field,
 		.aspect_ratio = work->aspect_ratio,
 		.resolution = work->resolution,
@@ -157,6 +158,7 @@ step_call(struct step *step, struct provider_call *call, int sink_fd,
 		.response_bytes_max =
 		    is_download ? RESULT_BYTES_MAX : CALL_ANSWER_BYTES_MAX,
 		.sink_fd = sink_fd,
+		.resume_from = is_download ? step->download.bytes : 0,
 		.low_speed_bytes_per_s =
 		    is_download ? DOWNLOAD_LOW_SPEED_BYTES_PER_S : 0,
 	};
@@ -179,6 +181,8 @@ step_done(struct step *step)
 	step->worker->steps_count--;
 	if (step->result_fd >= 0)
 		(void)close(step->result_fd);
+	if (step->poster.fd >= 0)
+		(void)close(step->poster.fd);
 	free(step);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker.h"
 
+#include "app/links.h"
 #include "base/clock.h"
 
 /*
@@ -88,16 +89,39 @@ submitted(void *arg, const struct fetch_response *response)
 	step_done(step);
 }
 
+/*
+ * The provider fetches the picture when it starts, and perhaps again when it
+ * tries again; then the link has done its work.
+ */
+#define IMAGE_LIFE_AFTER_MS (INT64_C(3600) * 1000)
+
+static void
+write_image_url(struct step *step)
+{
+	struct buf url;
+
+	if (!step->work.has_image)
+		return;
+	buf_init(&url, sizeof(step->image_url) - 1);
+	links_write_picture(&step->worker->state.config,
+	    &step->worker->state.keys, &step->work.image_object_id,
+	    clock_now_ms() + step->times.start_timeout_ms +
+		step->times.run_timeout_ms + IMAGE_LIFE_AFTER_MS,
+	    &url);
+	(void)str_copy(buf_str(&url), step->image_url, sizeof(step->image_url));
+	buf_free(&url);
+}
+
 void
 submit_job(struct step *step)
 {
-	const struct provider_job job = step_provider_job(step);
+	struct provider_job job;
 	struct provider_call call;
 
+	write_image_url(step);
+	job = step_provider_job(step);
 	provider_call_init(&call, "POST");
-	/* Nobody gives a picture yet that the provider could be shown. */
-	if (step->work.has_image ||
-	    !step->provider->submit_call(&step->worker->state.config, &job,
+	if (!step->provider->submit_call(&step->worker->state.config, &job,
 		&call)) {
 		provider_call_free(&call);
 		step_fail(step,

@@ -18,6 +18,31 @@
 /* Steps under way at once: every slot at the provider, and as many fetches. */
 #define WORKER_STEPS_MAX 128
 
+/*
+ * From this many on no further result is fetched: what is short must not wait
+ * for what is long.
+ */
+#define WORKER_FETCHES_MAX 32
+
+/* Of a result that is being fetched. */
+struct download {
+	char url[FETCH_URL_BYTES_MAX]; /* where it is, as far as we know */
+	char etag[128]; /* "" = it cannot be resumed */
+	int64_t bytes; /* there already */
+	int hops_count;
+	int resumes_count;
+};
+
+/* Of the frame that is taken out of it. */
+enum poster_state { POSTER_NONE, POSTER_WANTED, POSTER_RUNNING };
+
+struct poster {
+	enum poster_state state;
+	pid_t pid;
+	int fd; /* -1, or the file that it grows in */
+	int64_t until_us; /* monotonic */
+};
+
 struct worker {
 	struct state state;
 	struct fetcher *fetcher;
@@ -37,7 +62,11 @@ struct step {
 	struct provider_times times;
 	struct attempt_work work;
 	char webhook_url[PROVIDER_URL_BYTES];
+	char image_url[FETCH_URL_BYTES_MAX];
 	int result_fd; /* -1 unless a result is being fetched */
+	struct download download;
+	struct attempt_file video; /* once it is published */
+	struct poster poster;
 };
 
 /* Periodic tasks; each does a bounded amount of work. */
@@ -57,12 +86,23 @@ void answer_consumption(struct worker *worker);
 void resolve_lookups(struct worker *worker);
 void repair_notifications(struct worker *worker);
 void repair_refunds(struct worker *worker);
+void retire_media(struct worker *worker);
+void measure_storage(struct worker *worker);
+void make_posters(struct worker *worker);
 void take_reports(struct worker *worker);
 
 /* What a leased job needs now; each ends with step_done(). */
 void submit_job(struct step *step);
 void poll_job(struct step *step);
+void cancel_job(struct step *step);
 void fetch_result(struct step *step);
+
+/* A poster is made of a published video, or none: goes on with the step. */
+void
+fetch_done_with_poster(struct step *step, const struct attempt_file *poster);
+
+/* Begins to make a poster; false when there will be none. */
+bool poster_begin(struct step *step);
 
 /* The job as the provider's adapter wants to see it; borrows from the step. */
 struct provider_job step_provider_job(const struct step *step);

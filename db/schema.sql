@@ -219,7 +219,8 @@ CREATE TABLE jobs (
   is_hidden INTEGER NOT NULL DEFAULT 0 CHECK (is_hidden IN (0, 1)),
   created_at_ms INTEGER NOT NULL,
   completed_at_ms INTEGER, turn_at_ms INTEGER NOT NULL DEFAULT 0, is_charge_kept INTEGER NOT NULL DEFAULT 0
-  CHECK (is_charge_kept IN (0, 1) AND (is_charge_kept = 0 OR state = 'failed')),
+  CHECK (is_charge_kept IN (0, 1) AND (is_charge_kept = 0 OR state = 'failed')), wish TEXT NOT NULL DEFAULT 'wanted'
+  CHECK (wish IN ('wanted', 'given_up', 'told')),
   CHECK ((state IN ('completed', 'failed', 'cancelled', 'lost')) =
     (due_at_ms IS NULL)),
   CHECK ((due_at_ms IS NULL) = (completed_at_ms IS NOT NULL))
@@ -527,3 +528,18 @@ CREATE TABLE provider_spend (
   micro_usd INTEGER NOT NULL CHECK (micro_usd >= 0),
   PRIMARY KEY (day, model_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX jobs_open_by_image ON jobs (image_object_id)
+  WHERE image_object_id IS NOT NULL AND due_at_ms IS NOT NULL;
+CREATE INDEX objects_stored_by_age ON objects (bucket, created_at_ms)
+  WHERE state = 'stored';
+CREATE INDEX objects_uploading ON objects (created_at_ms)
+  WHERE state = 'storing' AND job_id IS NULL;
+CREATE INDEX objects_by_size ON objects (bucket, size_bytes);
+CREATE TABLE storage_level (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  level TEXT NOT NULL CHECK (level IN ('ok', 'warning', 'alarm', 'full')),
+  used_bytes INTEGER NOT NULL CHECK (used_bytes >= 0),
+  limit_bytes INTEGER NOT NULL CHECK (limit_bytes >= 0),
+  measured_at_ms INTEGER NOT NULL,
+  changed_at_ms INTEGER NOT NULL
+) STRICT;

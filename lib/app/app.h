@@ -47,7 +47,7 @@ enum dialect {
 enum body_kind {
 	BODY_NONE, /* a body is not looked at */
 	BODY_JSON, /* one JSON object, required */
-	BODY_RAW,
+	BODY_RAW, /* bytes of any kind; large ones are not in the arena */
 };
 
 /* The largest JSON body of a function, with room for a 5,000-character prompt
@@ -70,6 +70,7 @@ struct request {
 	struct str if_none_match;
 	struct str range;
 	struct str prefer;
+	struct str upsert; /* X-Upsert */
 	struct str accept;
 	struct str accept_profile;
 	struct str content_profile;
@@ -117,6 +118,7 @@ struct endpoint {
 	const char *path; /* ends in / when it is a prefix */
 	unsigned methods; /* of enum http_method */
 	enum auth auth;
+	unsigned open_methods; /* for which AUTH_NONE applies instead */
 	enum dialect dialect;
 	enum body_kind body;
 	size_t body_bytes_max;

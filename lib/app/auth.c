@@ -104,7 +104,7 @@ auth_apply(struct app *app, struct request *req, struct str apikey,
 	bool is_bearer;
 
 	*ret_answered = false;
-	if (auth == AUTH_NONE)
+	if (auth == AUTH_NONE || (app->endpoint->open_methods & req->method))
 		return OK;
 	if (!is_anon_key(app, apikey))
 		return ERR_INVALID_API_KEY;

@@ -101,7 +101,7 @@ is_clean(struct db *db, const char *directory, int64_t at_ms,
 
 	if (migrate_check(db) != OK)
 		buf_appendf(problem, "its schema is not that of this program");
-	else if (audit_run(db, directory, at_ms, &audit) != OK)
+	else if (audit_run(db, directory, at_ms, true, &audit) != OK)
 		buf_appendf(problem, "it cannot be read");
 	else if (!audit.is_whole)
 		buf_appendf(problem, "its database is damaged");

@@ -3,6 +3,7 @@
 #define APP_FILES_H
 
 #include "app/app.h"
+#include "app/paths.h"
 #include "domain/media.h"
 
 /*
@@ -12,6 +13,27 @@
 
 /* Answers with this object, which must live until the answer is sent. */
 void app_send_media(struct response *res, const struct media *media);
+
+/* The same for a request that may ask for a name: ?download[=FILE]. */
+void app_send_object(const struct request *req, struct response *res,
+    const struct media *media);
+
+/*
+ * An object of the request's user, whose folder it usually is in (that of an
+ * account which was merged has another id).  Errors: ERR_FORBIDDEN when the
+ * folder is somebody else's, ERR_NOT_FOUND.
+ */
+enum err files_find_own(struct app *app, const struct request *req,
+    const struct object_path *path, struct media *ret_media);
+
+#define FILES_ETAG_BYTES 40
+
+/* An entity tag for lists: another one when the object is another one. */
+void files_etag(const struct media *media, char etag[FILES_ETAG_BYTES]);
+
+/* Writes an object's members as storage lists them, under this name. */
+void files_write_object(struct json_writer *w, const char *name,
+    const struct media *media);
 
 /*
  * Asks the client to keep the answer as a file (RFC 6266), under this name if

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/links.h"
+#include "app/paths.h"
 #include "wire/base64.h"
 
 #include <sodium.h>
@@ -59,11 +60,41 @@ links_write_url(const struct app *app, const char *bucket, const char *name,
 	const int64_t expires_at_ms =
 	    ((now_ms + LINK_LIFE_MS) / LINK_STEP_MS + 1) * LINK_STEP_MS;
 
-	/* Names of ours are ids and a suffix: nothing to escape. */
-	buf_appendf(out, "%s/storage/v1/object/sign/%s/%s?token=",
-	    config_text(&app->config, CONFIG_PUBLIC_URL), bucket, name);
-	links_write_token(&app->keys, str_from(bucket), str_from(name),
+	buf_appendf(out, "%s/storage/v1",
+	    config_text(&app->config, CONFIG_PUBLIC_URL));
+	links_write_path(&app->keys, str_from(bucket), str_from(name),
 	    expires_at_ms, out);
+}
+
+void
+links_write_path(const struct keys *keys, struct str bucket, struct str name,
+    int64_t expires_at_ms, struct buf *out)
+{
+	struct str segment, rest = name;
+	bool more;
+
+	buf_append(out, STR("/object/sign/"));
+	buf_append(out, bucket);
+	do {
+		more = str_cut(rest, '/', &segment, &rest);
+		buf_append_char(out, '/');
+		http_percent_encode(segment, out);
+	} while (more);
+	buf_append(out, STR("?token="));
+	links_write_token(keys, bucket, name, expires_at_ms, out);
+}
+
+void
+links_write_picture(const struct config *config, const struct keys *keys,
+    const struct uuid *object_id, int64_t expires_at_ms, struct buf *out)
+{
+	char name[UUID_TEXT_BYTES];
+
+	uuid_format(object_id, name);
+	buf_appendf(out, "%s/storage/v1",
+	    config_text(config, CONFIG_PUBLIC_URL));
+	links_write_path(keys, STR("thumbnails"), str_from(name), expires_at_ms,
+	    out);
 }
 
 enum link_verdict
@@ -98,22 +129,34 @@ skip(struct str *s, struct str prefix)
 	return true;
 }
 
+/* What of a URL of ours names an object: "BUCKET/NAME". */
+static bool
+skip_to_bucket(const struct app *app, struct str *path)
+{
+	const char *base = config_text(&app->config, CONFIG_PUBLIC_URL);
+
+	if (!skip(path, str_from(base)) ||
+	    !skip(path, STR("/storage/v1/object/")))
+		return false;
+	if (!skip(path, STR("public/")) && !skip(path, STR("sign/")))
+		(void)skip(path, STR("authenticated/"));
+	return true;
+}
+
 bool
 links_own_object(const struct app *app, struct arena *arena, struct str url,
     const char *bucket, const struct uuid *user_id, struct str *ret_name)
 {
-	const char *base = config_text(&app->config, CONFIG_PUBLIC_URL);
 	struct str path, query, name, folder, file;
 	struct uuid owner;
 
 	(void)str_cut(url, '?', &path, &query);
-	if (!skip(&path, str_from(base)) ||
-	    !skip(&path, STR("/storage/v1/object/")))
+	if (!skip_to_bucket(app, &path))
+		path = url;
+	else if (!http_percent_decode(arena, path, false, &path))
 		return false;
-	if (!skip(&path, STR("public/")) && !skip(&path, STR("sign/")))
-		(void)skip(&path, STR("authenticated/"));
 	if (!skip(&path, str_from(bucket)) || !skip(&path, STR("/")) ||
-	    !http_percent_decode(arena, path, false, &name) ||
+	    !paths_read_name(arena, path, &name) ||
 	    !str_cut(name, '/', &folder, &file) || file.len == 0 ||
 	    !uuid_parse(folder, &owner) || !uuid_equal(&owner, user_id))
 		return false;

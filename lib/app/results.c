@@ -4,13 +4,20 @@
 #include "base/cleanup.h"
 #include "domain/media.h"
 #include "store/objects.h"
+#include "wire/picture.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <sodium.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define RESULTS_BUCKET "videos"
+#define POSTERS_BUCKET "thumbnails"
+
+/* The largest poster: 640 pixels wide or high, well compressed. */
+#define POSTER_BYTES_MAX (2 * 1024 * 1024)
 
 #define REMOVED_AT_ONCE_MAX 64
 
@@ -70,9 +77,77 @@ results_publish(const struct config *config, const struct uuid *object_id,
 	return OK;
 }
 
+int64_t
+results_partial_bytes(int fd)
+{
+	struct stat file;
+
+	return fstat(fd, &file) == 0 ? (int64_t)file.st_size : -1;
+}
+
+enum err
+results_open_poster(const struct config *config, const struct uuid *object_id,
+    int *ret_fd)
+{
+	const struct uuid id = media_poster_id(object_id);
+
+	return objects_open_partial(config_text(config, CONFIG_STATE_DIR),
+	    POSTERS_BUCKET, &id, ret_fd);
+}
+
+/* Is it the picture that we asked for? */
+static bool
+examine_poster(int fd, int64_t *ret_size_bytes, uint8_t sha256[32])
+{
+	const int64_t size_bytes = results_partial_bytes(fd);
+	struct picture picture;
+	struct str bytes;
+	void *at;
+	bool ok;
+
+	if (size_bytes <= 0 || size_bytes > POSTER_BYTES_MAX)
+		return false;
+	at = mmap(NULL, (size_t)size_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (at == MAP_FAILED)
+		return false;
+	bytes = (struct str){ at, (size_t)size_bytes };
+	ok = picture_read(bytes, &picture) == PICTURE_OK &&
+	    picture.type == PICTURE_JPEG;
+	(void)crypto_hash_sha256(sha256, at, bytes.len);
+	(void)munmap(at, bytes.len);
+	*ret_size_bytes = size_bytes;
+	return ok;
+}
+
+enum err
+results_publish_poster(const struct config *config,
+    const struct uuid *object_id, int fd, int64_t *ret_size_bytes,
+    uint8_t ret_sha256[32])
+{
+	const struct uuid id = media_poster_id(object_id);
+	uint8_t sha256[32];
+	int64_t size_bytes;
+	enum err err;
+
+	if (!examine_poster(fd, &size_bytes, sha256))
+		return ERR_INVALID_REQUEST;
+	err = objects_publish(config_text(config, CONFIG_STATE_DIR),
+	    POSTERS_BUCKET, &id, fd);
+	if (err != OK)
+		return err;
+
+	*ret_size_bytes = size_bytes;
+	memcpy(ret_sha256, sha256, sizeof(sha256));
+	return OK;
+}
+
 enum err
 results_discard(const struct config *config, const struct uuid *object_id)
 {
+	const struct uuid poster_id = media_poster_id(object_id);
+
+	(void)objects_remove(config_text(config, CONFIG_STATE_DIR),
+	    POSTERS_BUCKET, &poster_id);
 	return objects_remove(config_text(config, CONFIG_STATE_DIR),
 	    RESULTS_BUCKET, object_id);
 }

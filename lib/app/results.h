@@ -27,7 +27,20 @@ enum err
 results_publish(const struct config *config, const struct uuid *object_id,
     int fd, int64_t *ret_size_bytes, uint8_t ret_sha256[32]);
 
-/* Takes a file away again that nobody wants any more. */
+/* What has been written into a partial file so far; -1 on an error. */
+int64_t results_partial_bytes(int fd);
+
+/*
+ * The same for the poster of a result: an empty partial file, and giving it
+ * its place when it is a JPEG picture (else ERR_INVALID_REQUEST).
+ */
+enum err results_open_poster(const struct config *config,
+    const struct uuid *object_id, int *ret_fd);
+enum err results_publish_poster(const struct config *config,
+    const struct uuid *object_id, int fd, int64_t *ret_size_bytes,
+    uint8_t ret_sha256[32]);
+
+/* Takes a result and its poster away again that nobody wants. */
 enum err
 results_discard(const struct config *config, const struct uuid *object_id);
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sodium.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,6 +23,9 @@
  * byte at worst), and an answer of a hundred jobs.
  */
 #define REQUEST_ARENA_BYTES ((size_t)8 * 1024 * 1024)
+
+/* A larger body gets pages of its own, which go back with its request. */
+#define ARENA_BODY_BYTES_MAX ((size_t)256 * 1024)
 
 /* A hundred jobs with prompts of 5,000 characters of four bytes. */
 #define RESPONSE_BYTES_MAX ((size_t)4 * 1024 * 1024)
@@ -61,6 +65,7 @@ has_header_twice(const struct fcgi *fcgi, const struct endpoint *endpoint)
 		"HTTP_APIKEY",
 		"HTTP_RANGE",
 		"HTTP_PREFER",
+		"HTTP_X_UPSERT",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -97,6 +102,7 @@ read_head(const struct fcgi *fcgi, struct request *req)
 	req->if_none_match = fcgi_param(fcgi, "HTTP_IF_NONE_MATCH");
 	req->range = fcgi_param(fcgi, "HTTP_RANGE");
 	req->prefer = fcgi_param(fcgi, "HTTP_PREFER");
+	req->upsert = fcgi_param(fcgi, "HTTP_X_UPSERT");
 	req->accept = fcgi_param(fcgi, "HTTP_ACCEPT");
 	req->accept_profile = fcgi_param(fcgi, "HTTP_ACCEPT_PROFILE");
 	req->content_profile = fcgi_param(fcgi, "HTTP_CONTENT_PROFILE");
@@ -119,9 +125,35 @@ matches_path(const struct endpoint *endpoint, struct request *req)
 	return true;
 }
 
+/* Memory outside of the arena, for a large body. */
+struct pages {
+	void *at; /* NULL = none */
+	size_t bytes;
+};
+
+static char *
+map_pages(struct pages *pages, size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return NULL;
+	*pages = (struct pages){ at, bytes };
+	return at;
+}
+
+static void
+unmap_pages(struct pages *pages)
+{
+	if (pages->at != NULL)
+		(void)munmap(pages->at, pages->bytes);
+	*pages = (struct pages){ 0 };
+}
+
 static enum err
 read_body(struct fcgi *fcgi, const struct endpoint *endpoint,
-    struct request *req)
+    struct request *req, struct pages *pages)
 {
 	const struct str text = fcgi_param(fcgi, "CONTENT_LENGTH");
 	int64_t length = 0;
@@ -133,7 +165,11 @@ read_body(struct fcgi *fcgi, const struct endpoint *endpoint,
 		return OK;
 	if ((uint64_t)length > endpoint->body_bytes_max)
 		return ERR_PAYLOAD_TOO_LARGE;
-	body = arena_alloc(req->arena, (size_t)length);
+	body = (size_t)length <= ARENA_BODY_BYTES_MAX ?
+	    arena_alloc(req->arena, (size_t)length) :
+	    map_pages(pages, (size_t)length);
+	if (body == NULL)
+		return ERR_SERVICE_UNAVAILABLE;
 	if (!fcgi_read_body(fcgi, body, (size_t)length))
 		return ERR_INVALID_REQUEST;
 	req->body = (struct str){ body, (size_t)length };
@@ -155,7 +191,7 @@ parse_json_body(struct request *req)
 
 static enum err
 check_request(struct app *app, struct fcgi *fcgi, struct request *req,
-    struct response *res, bool *ret_answered)
+    struct response *res, struct pages *pages, bool *ret_answered)
 {
 	const struct endpoint *endpoint = app->endpoint;
 	struct str apikey;
@@ -180,7 +216,7 @@ check_request(struct app *app, struct fcgi *fcgi, struct request *req,
 	if (!http_query_parse(req->arena, fcgi_param(fcgi, "QUERY_STRING"),
 		&req->query))
 		return ERR_INVALID_REQUEST;
-	err = read_body(fcgi, endpoint, req);
+	err = read_body(fcgi, endpoint, req, pages);
 	if (err == OK && endpoint->body == BODY_JSON)
 		err = parse_json_body(req);
 	if (err == OK && req->has_user)
@@ -196,6 +232,7 @@ struct exchange {
 	struct buf body, head;
 	struct request req;
 	struct response res;
+	struct pages pages;
 	int64_t began_us;
 	int64_t statements; /* it cost */
 };
@@ -252,7 +289,8 @@ decide(struct db *db, void *arg)
 	enum err err;
 
 	(void)db;
-	err = check_request(x->app, x->fcgi, &x->req, &x->res, &answered);
+	err = check_request(x->app, x->fcgi, &x->req, &x->res, &x->pages,
+	    &answered);
 	if (err == OK && !answered)
 		err = x->app->endpoint->handle(x->app, &x->req, &x->res);
 	return err;
@@ -340,6 +378,7 @@ exchange_end(struct exchange *x)
 	log_request(x);
 	fcgi_answer(x->fcgi, buf_str(&x->head), res->spool_fd,
 	    buf_str(&res->body));
+	unmap_pages(&x->pages);
 	answer_forget_spool(res);
 	x->body = res->body;
 	arena_reset(&x->arena);
@@ -542,23 +581,4 @@ app_etag(struct response *res)
 	    (const unsigned char *)res->body.ptr, res->body.len, NULL, 0);
 	(void)sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
 	(void)snprintf(res->etag, sizeof(res->etag), "\"%s\"", hex);
-}
-
-bool
-query_uuid(const struct request *req, const char *name, struct uuid *ret_uuid)
-{
-	struct str text;
-
-	return http_query_get(&req->query, name, &text) &&
-	    uuid_parse(text, ret_uuid);
-}
-
-bool
-query_int64(const struct request *req, const char *name, int64_t min,
-    int64_t max, int64_t *value)
-{
-	struct str text;
-
-	return !http_query_get(&req->query, name, &text) ||
-	    str_to_int64(text, min, max, value);
 }

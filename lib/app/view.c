@@ -61,19 +61,21 @@ poll_after_ms(const struct job *job, int64_t now_ms)
 	return after_ms > POLL_AFTER_MAX_MS ? POLL_AFTER_MAX_MS : after_ms;
 }
 
+/* A link to one of a job's files; null while it is not there. */
 static void
-write_video_url(const struct app *app, const struct request *req,
-    struct json_writer *w, const struct job *job)
+write_file_url(const struct app *app, const struct request *req,
+    struct json_writer *w, const char *member, const char *bucket,
+    const struct job *job, struct str name)
 {
 	struct buf url;
 
-	if (job->state != JOB_COMPLETED || job->video_name.len == 0) {
-		json_null(w, "video_url");
+	if (job->state != JOB_COMPLETED || name.len == 0) {
+		json_null(w, member);
 		return;
 	}
-	buf_init(&url, CONFIG_VALUE_BYTES_MAX + 1024);
-	links_write_url(app, "videos", job->video_name.ptr, req->now_ms, &url);
-	json_str(w, "video_url", buf_str(&url));
+	buf_init(&url, CONFIG_VALUE_BYTES_MAX + LINK_PATH_BYTES_MAX);
+	links_write_url(app, bucket, name.ptr, req->now_ms, &url);
+	json_str(w, member, buf_str(&url));
 	buf_free(&url);
 }
 
@@ -101,8 +103,10 @@ view_job(const struct app *app, const struct request *req,
 	json_text(w, "model_name", job->model_name);
 	json_int64(w, "credits_used", job->cost_credits);
 	json_int64(w, "credits_refunded", job->refunded_credits);
-	write_video_url(app, req, w, job);
-	json_null(w, "thumbnail_url");
+	write_file_url(app, req, w, "video_url", "videos", job,
+	    job->video_name);
+	write_file_url(app, req, w, "thumbnail_url", "thumbnails", job,
+	    job->poster_name);
 	write_error(req, w, job);
 	if (is_detail) {
 		if (job->queue_position >= 0)

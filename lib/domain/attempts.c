@@ -78,8 +78,8 @@ struct news {
 	int64_t due_at_ms;
 	int64_t now_ms;
 	const char *text;
-	int64_t size_bytes;
-	const uint8_t *sha256;
+	const struct attempt_file *video;
+	const struct attempt_file *poster;
 	const struct attempt_failure *failure;
 };
 
@@ -155,7 +155,8 @@ unsent(struct db *db, void *arg)
 	static const char job_sql[] =
 	    "UPDATE jobs SET state = 'queued', due_at_ms = ?2,"
 	    " deadline_at_ms = created_at_ms + ?3"
-	    " WHERE id = ?1 AND state = 'submitting' RETURNING is_hidden";
+	    " WHERE id = ?1 AND state = 'submitting'"
+	    " RETURNING is_hidden OR wish <> 'wanted'";
 	CLEANUP(db_release)
 	struct db_stmt *attempt = db_prepare(db, attempt_sql);
 	CLEANUP(db_release) struct db_stmt *job = db_prepare(db, job_sql);
@@ -179,7 +180,7 @@ unsent(struct db *db, void *arg)
 	err = db_step(job, &found);
 	if (err != OK || !found || !db_column_bool(job, 0))
 		return err;
-	/* Its user deleted it meanwhile: nobody wants it sent any more. */
+	/* Its user gave it up meanwhile: nobody wants it sent any more. */
 	err = leases_end_attempt(db, n->id, "cancelled", "canceled", n->now_ms);
 	if (err != OK)
 		return err;
@@ -460,7 +461,8 @@ static enum err
 end(struct db *db, void *arg)
 {
 	static const char sql[] =
-	    "SELECT a.job_id, a.number, j.is_hidden FROM attempts a"
+	    "SELECT a.job_id, a.number, j.is_hidden OR j.wish <> 'wanted'"
+	    " FROM attempts a"
 	    " JOIN jobs j ON j.id = a.job_id AND j.due_at_ms IS NOT NULL"
 	    " WHERE a.id = ?1 AND a.state IN ('sending', ?2, ?3)";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
@@ -503,6 +505,14 @@ attempts_end(struct db *db, const struct uuid *id,
 }
 
 static enum err
+store_poster(struct db *db, const struct news *n)
+{
+	const struct uuid id = media_poster_id(n->id);
+
+	return media_stored(db, &id, n->poster->size_bytes, n->poster->sha256);
+}
+
+static enum err
 stored(struct db *db, void *arg)
 {
 	static const char sql[] =
@@ -528,7 +538,11 @@ stored(struct db *db, void *arg)
 	job_id = db_column_uuid(stmt, 0);
 	user_id = db_column_uuid(stmt, 1);
 	is_hidden = db_column_bool(stmt, 2);
-	err = media_stored(db, n->id, n->size_bytes, n->sha256);
+	err = media_stored(db, n->id, n->video->size_bytes, n->video->sha256);
+	if (err == OK && n->poster != NULL)
+		err = store_poster(db, n);
+	if (err == OK)
+		err = media_delete_unfinished_of_job(db, &job_id);
 	if (err == OK)
 		err = credits_capture(db, &user_id, &job_id, n->now_ms);
 	/* Its user deleted it while it was being made. */
@@ -541,13 +555,37 @@ stored(struct db *db, void *arg)
 }
 
 enum err
-attempts_stored(struct db *db, const struct uuid *id, int64_t size_bytes,
-    const uint8_t sha256[32], int64_t now_ms)
+attempts_stored(struct db *db, const struct uuid *id,
+    const struct attempt_file *video, const struct attempt_file *poster,
+    int64_t now_ms)
 {
 	struct news n = { .id = id,
-		.size_bytes = size_bytes,
-		.sha256 = sha256,
+		.video = video,
+		.poster = poster,
 		.now_ms = now_ms };
 
 	return db_transaction(db, stored, &n);
+}
+
+static enum err
+cancel_told(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "UPDATE jobs SET wish = 'told', due_at_ms = ?2"
+	    " WHERE due_at_ms IS NOT NULL"
+	    " AND id = (SELECT job_id FROM attempts WHERE id = ?1)";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct news *n = arg;
+
+	db_bind_uuid(stmt, 1, n->id);
+	db_bind_int64(stmt, 2, n->due_at_ms);
+	return db_run(stmt);
+}
+
+enum err
+attempts_cancel_told(struct db *db, const struct uuid *id, int64_t due_at_ms)
+{
+	struct news n = { .id = id, .due_at_ms = due_at_ms };
+
+	return db_transaction(db, cancel_told, &n);
 }

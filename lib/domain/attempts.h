@@ -29,6 +29,7 @@ enum attempt_action {
 	ATTEMPT_SUBMIT,
 	ATTEMPT_FIND, /* a submission's fate is unknown */
 	ATTEMPT_POLL,
+	ATTEMPT_CANCEL, /* nobody wants it any more: tell the provider */
 	ATTEMPT_FETCH, /* the result is ready to be stored */
 };
 
@@ -91,11 +92,13 @@ struct attempt_policy {
 /*
  * Leases up to `max` due jobs: first those under way, then, as far as the
  * policy has free slots, those to be submitted.  Jobs past their deadline are
- * ended here, with a release.  *ret_ended counts those.
+ * ended here, with a release.  *ret_ended counts those.  may_fetch: results
+ * may be fetched too; else they wait, and what is short goes on.
  */
 enum err attempts_lease(struct db *db, const struct attempt_policy *policies,
-    size_t policies_count, int64_t now_ms, struct attempt_work *works,
-    size_t max, size_t *ret_count, size_t *ret_ended);
+    size_t policies_count, bool may_fetch, int64_t now_ms,
+    struct attempt_work *works, size_t max, size_t *ret_count,
+    size_t *ret_ended);
 
 /* Keeps a lease for another ATTEMPT_LEASE_MS. */
 enum err attempts_renew(struct db *db, const struct uuid *job_ids, size_t count,
@@ -156,11 +159,23 @@ enum err attempts_end(struct db *db, const struct uuid *id,
 enum err attempts_failed(struct db *db, const struct uuid *id,
     const char *error_code, int64_t now_ms);
 
+/* A file that is whole on our disk. */
+struct attempt_file {
+	int64_t size_bytes;
+	uint8_t sha256[32];
+};
+
 /*
- * The file is whole on our disk: the job is completed and paid.  Errors:
- * ERR_CONFLICT when nobody wants the file any more; the caller removes it.
+ * The video is there, and perhaps its poster (NULL = none): the job is
+ * completed and paid.  Errors: ERR_CONFLICT when nobody wants the files any
+ * more; the caller removes them.
  */
 enum err attempts_stored(struct db *db, const struct uuid *id,
-    int64_t size_bytes, const uint8_t sha256[32], int64_t now_ms);
+    const struct attempt_file *video, const struct attempt_file *poster,
+    int64_t now_ms);
+
+/* The provider has heard that nobody wants it any more. */
+enum err
+attempts_cancel_told(struct db *db, const struct uuid *id, int64_t due_at_ms);
 
 #endif

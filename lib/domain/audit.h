@@ -44,9 +44,12 @@ struct audit {
  */
 const char *audit_title(int number);
 
-/* Checks everything; now_ms tells what is overdue. */
+/*
+ * Checks everything; now_ms tells what is overdue.  reads_files: the bytes of
+ * every file too, against the SHA-256 that was noted when it was stored.
+ */
 enum err audit_run(struct db *db, const char *state_dir, int64_t now_ms,
-    struct audit *ret_audit);
+    bool reads_files, struct audit *ret_audit);
 
 /* Is the file whole and nothing violated? */
 bool audit_is_clean(const struct audit *audit);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "domain/audit_private.h"
+#include "domain/audit_checks.h"
 
-const struct check audit_purchase_checks[] = {
+const struct audit_check audit_purchase_checks[] = {
 	/* audit: walks the table */
 	{ 1, "the debt is not what lots owe and have not been paid",
 	    "SELECT id FROM users u WHERE debt_credits <>"

@@ -250,7 +250,9 @@ jobs_submit(struct db *db, const struct job_order *order, int64_t now_ms,
 	" cost_credits, prompt, created_at_ms, completed_at_ms," \
 	" is_charge_kept," \
 	" (SELECT o.name FROM objects o WHERE o.job_id = jobs.id" \
-	"  AND o.bucket = 'videos' AND o.state = 'stored') FROM jobs"
+	"  AND o.bucket = 'videos' AND o.state = 'stored')," \
+	" (SELECT o.name FROM objects o WHERE o.job_id = jobs.id" \
+	"  AND o.bucket = 'thumbnails' AND o.state = 'stored') FROM jobs"
 
 static void
 read_job(struct db_stmt *stmt, struct job *job)
@@ -267,6 +269,7 @@ read_job(struct db_stmt *stmt, struct job *job)
 		.completed_at_ms =
 		    db_column_is_null(stmt, 9) ? -1 : db_column_int64(stmt, 9),
 		.video_name = db_column_str(stmt, 11),
+		.poster_name = db_column_str(stmt, 12),
 	};
 	(void)str_copy(db_column_str(stmt, 3), job->model_name,
 	    sizeof(job->model_name));
@@ -407,29 +410,6 @@ struct deletion {
 	int64_t now_ms;
 };
 
-/* Ends a job whose attempt was never sent; false when it was. */
-static enum err
-cancel_unsent(struct db *db, const struct uuid *job_id, int64_t now_ms,
-    bool *ret_cancelled)
-{
-	static const char sql[] =
-	    "UPDATE attempts SET state = 'cancelled', ended_at_ms = ?2"
-	    " WHERE job_id = ?1 AND state = 'new'";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	int64_t changes;
-	enum err err;
-
-	db_bind_uuid(stmt, 1, job_id);
-	db_bind_int64(stmt, 2, now_ms);
-	err = db_run_changes(stmt, &changes);
-	if (err != OK)
-		return err;
-	*ret_cancelled = changes == 1;
-	if (changes == 0)
-		return OK;
-	return jobs_give_up(db, job_id, JOB_CANCELLED, "canceled", now_ms);
-}
-
 static enum err
 delete_job(struct db *db, void *arg)
 {
@@ -449,7 +429,9 @@ delete_job(struct db *db, void *arg)
 		return err;
 	if (changes == 0)
 		return ERR_JOB_NOT_FOUND;
-	err = cancel_unsent(db, d->job_id, d->now_ms, &cancelled);
+	err = jobs_cancel_unsent(db, d->job_id, d->now_ms, &cancelled);
+	if (err == OK && !cancelled)
+		err = jobs_ask_cancel(db, d->job_id, d->now_ms);
 	/* What is still being stored is deleted when it has arrived. */
 	if (err == OK)
 		err = media_delete_stored_of_job(db, d->job_id);
@@ -502,7 +484,9 @@ enum err
 jobs_erase(struct db *db, const struct uuid *user_id, int64_t now_ms)
 {
 	static const char sql[] =
-	    "UPDATE jobs SET is_hidden = 1, prompt = '' WHERE user_id = ?1";
+	    "UPDATE jobs SET is_hidden = 1, prompt = '', wish = CASE wish"
+	    " WHEN 'wanted' THEN 'given_up' ELSE wish END"
+	    " WHERE user_id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	struct uuid job_id;
 	bool found, cancelled;
@@ -511,7 +495,7 @@ jobs_erase(struct db *db, const struct uuid *user_id, int64_t now_ms)
 	assert(db_in_transaction(db));
 	while (
 	    (err = find_unsent(db, user_id, &job_id, &found)) == OK && found) {
-		err = cancel_unsent(db, &job_id, now_ms, &cancelled);
+		err = jobs_cancel_unsent(db, &job_id, now_ms, &cancelled);
 		if (err != OK)
 			return err;
 		assert(cancelled);

@@ -113,6 +113,7 @@ struct job {
 	/* In the row: they live for the call. */
 	struct str prompt;
 	struct str video_name; /* of the stored object; "" = none */
+	struct str poster_name; /* likewise */
 };
 
 /* A job of this user that was not deleted. Errors: ERR_JOB_NOT_FOUND. */
@@ -132,11 +133,40 @@ jobs_list(struct db *db, const struct uuid *user_id, const struct uuid *before,
 
 /*
  * Deletes a job from the user's sight, its files with it.  A job that was not
- * yet sent to the provider is cancelled and its credits go back; one that is
- * under way is hidden and still settled.  Errors: ERR_JOB_NOT_FOUND.
+ * yet sent to the provider is cancelled and its credits go back; of one that
+ * is under way the provider is told to cancel it, and it is settled by what
+ * comes of that.  Errors: ERR_JOB_NOT_FOUND.
  */
 enum err jobs_delete(struct db *db, const struct uuid *user_id,
     const struct uuid *job_id, int64_t now_ms);
+
+struct job_cancellation {
+	enum job_state state; /* what the job is in now */
+	int64_t refunded_credits;
+};
+
+/*
+ * Cancels a job for its user.  What was not yet sent ends now; what waits at
+ * the provider ends when that agrees, so it is still open then.  Repeating it
+ * tells the same.  Errors: ERR_JOB_NOT_FOUND, ERR_JOB_NOT_CANCELABLE.
+ */
+enum err jobs_cancel(struct db *db, const struct uuid *user_id,
+    const struct uuid *job_id, int64_t now_ms,
+    struct job_cancellation *ret_cancellation);
+
+/*
+ * Ends a job whose attempt was never sent; *ret_cancelled is false when it
+ * was.  The caller holds a write transaction.
+ */
+enum err jobs_cancel_unsent(struct db *db, const struct uuid *job_id,
+    int64_t now_ms, bool *ret_cancelled);
+
+/*
+ * The provider is to be told that nobody wants this job any more, if it is
+ * there.  The caller holds a write transaction.
+ */
+enum err
+jobs_ask_cancel(struct db *db, const struct uuid *job_id, int64_t now_ms);
 
 /*
  * Deletes all jobs of a user in the same way, and forgets their prompts and
@@ -150,6 +180,14 @@ enum err jobs_purge_keys(struct db *db, int64_t now_ms, int64_t limit);
 /* Ends a job as failed, but with a capture: by the operator's own rule. */
 enum err jobs_keep_charge(struct db *db, const struct uuid *job_id,
     const char *error_code, int64_t now_ms);
+
+/*
+ * Takes up to `limit` results that were stored before before_ms out of their
+ * users' sight, files and jobs together.
+ */
+#define JOBS_RETIRED_MAX 100
+enum err
+jobs_retire(struct db *db, int64_t before_ms, int64_t limit, int64_t now_ms);
 
 /*
  * Ends a job with a release: for the worker and for cancellation.  A job that

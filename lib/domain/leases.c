@@ -18,7 +18,7 @@
 	"   AND p.resolution = j.resolution AND p.has_audio = j.has_audio)," \
 	"  (SELECT MAX(p.provider_micro_usd_per_second)" \
 	"   FROM model_prices p WHERE p.model_id = a.model_id))," \
-	" j.cost_credits FROM jobs j" \
+	" j.cost_credits, j.wish = 'given_up' FROM jobs j" \
 	" JOIN attempts a ON a.job_id = j.id AND a.number =" \
 	"  (SELECT MAX(number) FROM attempts WHERE job_id = j.id)" \
 	" JOIN models m ON m.id = a.model_id"
@@ -33,6 +33,7 @@
 struct row {
 	enum job_state job_state;
 	bool is_sending;
+	bool is_given_up;
 	int64_t cost_credits;
 	int64_t deadline_at_ms;
 };
@@ -52,6 +53,7 @@ read_work(struct db_stmt *stmt, struct attempt_work *w, struct row *row)
 		.deadline_at_ms = db_column_int64(stmt, 2),
 		.is_sending = str_equal(db_column_str(stmt, 4), STR("sending")),
 		.cost_credits = db_column_int64(stmt, 28),
+		.is_given_up = db_column_bool(stmt, 29),
 	};
 	w->job_id = db_column_uuid(stmt, 0);
 	w->id = db_column_uuid(stmt, 3);
@@ -150,6 +152,7 @@ leases_add_attempt(struct db *db, const struct uuid *job_id,
 struct lease {
 	const struct attempt_policy *policies;
 	size_t policies_count;
+	bool may_fetch;
 	int64_t now_ms;
 	struct attempt_work *works;
 	size_t max;
@@ -192,6 +195,7 @@ lease_open(struct db *db, struct lease *l)
 	static const char sql[] = WORK_COLUMNS
 	    " WHERE j.due_at_ms <= ?1"
 	    " AND j.state IN ('submitting', 'waiting', 'running', 'storing')"
+	    " AND (j.state <> 'storing' OR ?3 = 1)"
 	    " ORDER BY j.due_at_ms LIMIT ?2";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	size_t first = l->count;
@@ -204,6 +208,7 @@ lease_open(struct db *db, struct lease *l)
 		abort();
 	db_bind_int64(stmt, 1, l->now_ms);
 	db_bind_int64(stmt, 2, (int64_t)(l->max - l->count));
+	db_bind_bool(stmt, 3, l->may_fetch);
 	/* All rows are read before any is changed. */
 	while ((err = db_step(stmt, &found)) == OK && found) {
 		read_work(stmt, &l->works[l->count], &rows[l->count]);
@@ -225,6 +230,8 @@ lease_open(struct db *db, struct lease *l)
 			w->action = ATTEMPT_FETCH;
 		else if (rows[i].job_state == JOB_SUBMITTING)
 			w->action = ATTEMPT_FIND;
+		else if (rows[i].is_given_up)
+			w->action = ATTEMPT_CANCEL;
 		else
 			w->action = ATTEMPT_POLL;
 		if (rows[i].is_sending)
@@ -493,11 +500,12 @@ is_anything_due(struct db *db, const struct lease *l, bool *ret_due)
 	static const char sql[] =
 	    "SELECT 1 FROM jobs WHERE due_at_ms <= ?1"
 	    " AND state IN ('submitting', 'waiting', 'running', 'storing')"
-	    " LIMIT 1";
+	    " AND (state <> 'storing' OR ?2 = 1) LIMIT 1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	enum err err;
 
 	db_bind_int64(stmt, 1, l->now_ms);
+	db_bind_bool(stmt, 2, l->may_fetch);
 	err = db_step(stmt, ret_due);
 	if (err == OK && !*ret_due)
 		err = is_queued_late(db, l->now_ms, ret_due);
@@ -508,12 +516,14 @@ is_anything_due(struct db *db, const struct lease *l, bool *ret_due)
 
 enum err
 attempts_lease(struct db *db, const struct attempt_policy *policies,
-    size_t policies_count, int64_t now_ms, struct attempt_work *works,
-    size_t max, size_t *ret_count, size_t *ret_ended)
+    size_t policies_count, bool may_fetch, int64_t now_ms,
+    struct attempt_work *works, size_t max, size_t *ret_count,
+    size_t *ret_ended)
 {
 	struct lease l = {
 		.policies = policies,
 		.policies_count = policies_count,
+		.may_fetch = may_fetch,
 		.now_ms = now_ms,
 		.works = works,
 		.max = max,

@@ -292,6 +292,17 @@ poll_answer(const struct config *config, const struct fetch_response *response,
 		    JSON_INT_MAX, &status.queue_position);
 	} else if (ok && str_equal(word, STR("IN_PROGRESS")))
 		status.state = PROVIDER_RUNNING;
+	else if (ok &&
+	    (str_equal(word, STR("CANCELLED")) ||
+		str_equal(word, STR("CANCELED")))) {
+		/* Not documented, but seen: such a one has no result. */
+		status.state = PROVIDER_FAILED;
+		status.error = (struct provider_error){
+			.class = PROVIDER_FAIL_USER,
+			.code = PROVIDER_CODE_CANCELED,
+			.is_unbilled = true,
+		};
+	}
 	arena_free(&arena);
 	if (!ok)
 		return provider_fail(ret_error, PROVIDER_RETRY_CALL,

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -195,6 +196,33 @@ objects_size_bytes(const char *state_dir, const char *bucket,
 	    !S_ISREG(st.st_mode))
 		return -1;
 	return (int64_t)st.st_size;
+}
+
+bool
+objects_hash(const char *state_dir, const char *bucket, const struct uuid *id,
+    uint8_t ret_sha256[32])
+{
+	CLEANUP(cleanup_fd) int fd = -1;
+	crypto_hash_sha256_state state;
+	char path[OBJECT_PATH_BYTES];
+	unsigned char chunk[64 * 1024];
+	ssize_t got;
+
+	if (!full_path(state_dir, bucket, id, path))
+		return false;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	(void)crypto_hash_sha256_init(&state);
+	while ((got = read(fd, chunk, sizeof(chunk))) != 0) {
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return false;
+		(void)crypto_hash_sha256_update(&state, chunk, (size_t)got);
+	}
+	(void)crypto_hash_sha256_final(&state, ret_sha256);
+	return true;
 }
 
 static void

@@ -50,6 +50,10 @@ enum err objects_remove(const char *state_dir, const char *bucket,
 int64_t objects_size_bytes(const char *state_dir, const char *bucket,
     const struct uuid *id);
 
+/* The SHA-256 of a published object; false when it cannot be read. */
+bool objects_hash(const char *state_dir, const char *bucket,
+    const struct uuid *id, uint8_t ret_sha256[32]);
+
 /*
  * Calls `each` for every published object of a bucket.  Whatever is not an
  * object's is passed over.

@@ -31,6 +31,8 @@ struct fetch_transfer {
 	int64_t reply_bytes;
 	int64_t reply_bytes_max;
 	int sink_fd;
+	bool sink_is_ready;
+	int64_t resume_from;
 	bool too_large;
 	bool private_allowed;
 	/* Of a fetcher: whom to tell, and the neighbours in its list. */
@@ -71,6 +73,40 @@ write_all(int fd, const char *bytes, size_t n)
 	return true;
 }
 
+/* Does a 206 begin where we left off? RFC 9110, 14.4. */
+static bool
+continues(const struct fetch_transfer *t)
+{
+	const struct fetch_response so_far = {
+		.headers = buf_str(&t->reply_headers),
+	};
+	struct str range, first, rest;
+	int64_t at;
+
+	return fetch_header(&so_far, "Content-Range", &range) &&
+	    str_starts_with(range, STR("bytes ")) &&
+	    str_cut((struct str){ range.ptr + 6, range.len - 6 }, '-', &first,
+		&rest) &&
+	    str_to_int64(first, 0, INT64_MAX, &at) && at == t->resume_from;
+}
+
+/* Before the first byte: what is in the sink stays, or goes. */
+static bool
+prepare_sink(struct fetch_transfer *t)
+{
+	int64_t at = 0;
+
+	if (status_of(t) == 206) {
+		if (!continues(t))
+			return false;
+		at = t->resume_from;
+	}
+	t->reply_bytes_max -= at;
+	t->sink_is_ready = ftruncate(t->sink_fd, at) == 0 &&
+	    lseek(t->sink_fd, at, SEEK_SET) == at;
+	return t->sink_is_ready;
+}
+
 /* Any count but n tells libcurl to give the transfer up. */
 static size_t
 on_body(char *bytes, size_t size, size_t n, void *arg)
@@ -78,6 +114,9 @@ on_body(char *bytes, size_t size, size_t n, void *arg)
 	struct fetch_transfer *t = arg;
 
 	assert(size == 1);
+	if (t->sink_fd >= 0 && !t->sink_is_ready && status_of(t) / 100 == 2 &&
+	    !prepare_sink(t))
+		return 0;
 	if ((int64_t)n > t->reply_bytes_max - t->reply_bytes) {
 		t->too_large = true;
 		return 0;
@@ -193,6 +232,9 @@ set_route(struct fetch_transfer *t, const struct fetch_request *request)
 static void
 set_limits(CURL *easy, const struct fetch_request *request)
 {
+	/* What announces too much is not begun. */
+	SET(easy, CURLOPT_MAXFILESIZE_LARGE,
+	    (curl_off_t)request->response_bytes_max);
 	assert(request->connect_timeout_ms > 0);
 	assert(request->timeout_ms > 0);
 	/* Without signals, because SIGALRM belongs to the program. */
@@ -204,6 +246,17 @@ set_limits(CURL *easy, const struct fetch_request *request)
 		    (long)request->low_speed_bytes_per_s);
 		SET(easy, CURLOPT_LOW_SPEED_TIME, LOW_SPEED_S);
 	}
+}
+
+static void
+set_range(CURL *easy, int64_t from)
+{
+	char range[32];
+
+	if (from == 0)
+		return;
+	(void)snprintf(range, sizeof(range), "%lld-", (long long)from);
+	SET(easy, CURLOPT_RANGE, range);
 }
 
 static struct fetch_transfer *
@@ -220,6 +273,7 @@ transfer_new(const struct fetch_request *request)
 	buf_init(&t->reply_body, memory_bytes_max);
 	t->reply_bytes_max = (int64_t)request->response_bytes_max;
 	t->sink_fd = request->sink_fd;
+	t->resume_from = request->resume_from;
 	t->private_allowed =
 	    request->allow_private || request->unix_socket != NULL;
 	SET(t->easy, CURLOPT_PRIVATE, t);
@@ -230,6 +284,7 @@ transfer_new(const struct fetch_request *request)
 	SET(t->easy, CURLOPT_USERAGENT, USER_AGENT);
 	set_route(t, request);
 	set_limits(t->easy, request);
+	set_range(t->easy, request->resume_from);
 	set_headers(t, request);
 	set_body(t->easy, request);
 	return t;
@@ -290,7 +345,7 @@ transfer_response(struct fetch_transfer *t, CURLcode code)
 		.curl_code = (int)code,
 		.body = buf_str(&t->reply_body),
 		.body_bytes = t->reply_bytes,
-		.too_large = t->too_large,
+		.too_large = t->too_large || code == CURLE_FILESIZE_EXCEEDED,
 		.headers = buf_str(&t->reply_headers),
 		.transfer = t,
 	};
@@ -461,68 +516,4 @@ fetch_header(const struct fetch_response *response, const char *name,
 		}
 	}
 	return false;
-}
-
-/* Splits "host:8080"; a host without a port, "[::1]" too, keeps *port. */
-static void
-split_port(struct str *host, struct str *port)
-{
-	size_t digits = 0;
-
-	while (digits < host->len && host->ptr[host->len - digits - 1] >= '0' &&
-	    host->ptr[host->len - digits - 1] <= '9')
-		digits++;
-	if (digits == 0 || digits == host->len ||
-	    host->ptr[host->len - digits - 1] != ':')
-		return;
-	*port = (struct str){ host->ptr + host->len - digits, digits };
-	host->len -= digits + 1;
-}
-
-static bool
-host_matches(struct str host, struct str pattern)
-{
-	if (!str_starts_with(pattern, STR("*.")))
-		return str_equal_nocase(host, pattern);
-	/* ".example.com" must follow at least one byte. */
-	pattern.ptr++;
-	pattern.len--;
-	if (host.len <= pattern.len)
-		return false;
-	host.ptr += host.len - pattern.len;
-	host.len = pattern.len;
-	return str_equal_nocase(host, pattern);
-}
-
-bool
-fetch_url_has_host(const char *url, struct str host)
-{
-	/* libcurl's own parser: what it reads here is where it would go. */
-	CURLU *parts = curl_url();
-	char *scheme = NULL, *name = NULL, *port = NULL, *user = NULL;
-	struct str wanted_port;
-	bool matches = false;
-
-	if (parts == NULL)
-		abort();
-	if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
-	    curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-	    curl_url_get(parts, CURLUPART_HOST, &name, 0) == CURLUE_OK &&
-	    curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) ==
-		CURLUE_OK &&
-	    curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_NO_USER) {
-		const bool is_https = strcmp(scheme, "https") == 0;
-
-		wanted_port = is_https ? STR("443") : STR("80");
-		split_port(&host, &wanted_port);
-		matches = (is_https || strcmp(scheme, "http") == 0) &&
-		    str_equal(str_from(port), wanted_port) &&
-		    host_matches(str_from(name), host);
-	}
-	curl_free(scheme);
-	curl_free(name);
-	curl_free(port);
-	curl_free(user);
-	curl_url_cleanup(parts);
-	return matches;
 }

@@ -45,6 +45,12 @@ struct fetch_request {
 	 * of other answers are then held to FETCH_ERROR_BYTES_MAX.
 	 */
 	int sink_fd;
+	/*
+	 * So many bytes are in the sink already: only the rest is asked for
+	 * (tell If-Range with the headers).  An answer that is whole after all
+	 * replaces them; one that begins elsewhere is a failure.
+	 */
+	int64_t resume_from;
 	/* 0, or give up when slower than this for 30 seconds. */
 	int64_t low_speed_bytes_per_s;
 };
@@ -57,7 +63,7 @@ struct fetch_response {
 	int curl_code; /* of libcurl, for the log; 0 = none */
 	int status; /* HTTP status; 0 unless answered */
 	struct str body; /* empty when it went to the sink */
-	int64_t body_bytes; /* received, wherever they went */
+	int64_t body_bytes; /* received just now, wherever they went */
 	/* Past response_bytes_max: incomplete, so FETCH_MAYBE_SENT. */
 	bool too_large;
 	struct str headers; /* raw lines; read them by fetch_header() */
@@ -67,6 +73,14 @@ struct fetch_response {
 /* The first header of this name, any case; false if there is none. */
 bool fetch_header(const struct fetch_response *response, const char *name,
     struct str *ret_value);
+
+/*
+ * Where a redirect (301, 302, 303, 307, 308) of `url` leads, as a whole URL;
+ * false when it is none or leads nowhere.  Whether to go there is for the
+ * caller to decide.
+ */
+bool fetch_redirect(const struct fetch_response *response, const char *url,
+    char ret_url[FETCH_URL_BYTES_MAX]);
 
 /*
  * Does this http or https URL stand on the given host?  `host` is

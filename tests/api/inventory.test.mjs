@@ -60,6 +60,15 @@ for (const [mode, expected] of [["sandbox", all], ["live", api]]) {
 	test(`nginx has a location for each endpoint and no other, ${mode}`, () => {
 		const written = locations(mode);
 
+		// Beside a prefix stands the path without its slash, closed.
+		for (const { isPrefix, path: url } of expected) {
+			const bare = `= ${url.slice(0, -1)}`;
+			if (!isPrefix || expected.some((other) =>
+			    `= ${other.path}` === bare))
+				continue;
+			assert.match(written[bare], /^\s*return 404;\s*$/);
+			delete written[bare];
+		}
 		assert.deepEqual(Object.keys(written).sort(), expected.map(
 		    (endpoint) => `${endpoint.isPrefix ? "^~" : "="} ` +
 			endpoint.path).sort());

@@ -86,7 +86,7 @@ export class Fal {
 	script = (script = {}) => `A sea [[${JSON.stringify(script)}]]`;
 
 	static async start(options = {}) {
-		const fal = Object.assign(new Fal(), options);
+		const fal = Object.assign(new this(), options);
 		fal.rotate();
 		fal.server = http.createServer((req, res) => {
 			fal.serve(req, res).catch((error) => {

@@ -222,12 +222,12 @@ a_queued_job_past_its_deadline_ends_without_any_provider(void **state)
 	static struct attempt_work works[1];
 	size_t count, ended;
 
-	assert_int_equal(attempts_lease(f->db, NULL, 0, late - 1, works, 1,
-			     &count, &ended),
+	assert_int_equal(attempts_lease(f->db, NULL, 0, true, late - 1, works,
+			     1, &count, &ended),
 	    OK);
 	assert_int_equal(ended, 0);
-	assert_int_equal(attempts_lease(f->db, NULL, 0, late, works, 1, &count,
-			     &ended),
+	assert_int_equal(attempts_lease(f->db, NULL, 0, true, late, works, 1,
+			     &count, &ended),
 	    OK);
 	assert_int_equal(count, 0);
 	assert_int_equal(ended, 1);
@@ -332,8 +332,7 @@ what_was_made_is_fetched_stored_and_paid_once(void **state)
 	assert_int_equal(deadline_of(f, &job_id),
 	    NOW + MINUTE + ATTEMPT_STORE_MAX_MS);
 	assert_int_equal(number_of(f, captures, &job_id), 0);
-	assert_int_equal(attempts_stored(f->db, &id, 1000, sha256, NOW + HOUR),
-	    OK);
+	assert_int_equal(tell_stored(f->db, &id, 1000, sha256, NOW + HOUR), OK);
 	assert_int_equal(state_of(f, &job_id), JOB_COMPLETED);
 	assert_int_equal(number_of(f, captures, &job_id), 1);
 	assert_int_equal(balance_of(f, &f->ada), 40 - JOB_COST);
@@ -342,8 +341,7 @@ what_was_made_is_fetched_stored_and_paid_once(void **state)
 			     " AND state = 'stored'",
 			     &job_id),
 	    1000);
-	assert_int_equal(attempts_stored(f->db, &id, 2000, sha256, NOW + HOUR),
-	    OK);
+	assert_int_equal(tell_stored(f->db, &id, 2000, sha256, NOW + HOUR), OK);
 	assert_int_equal(number_of(f, captures, &job_id), 1);
 	assert_int_equal(lease_count(f, NOW + 24 * HOUR), 0);
 	assert_null(problem_of(f, &f->ada));
@@ -357,8 +355,7 @@ a_completed_job_takes_no_late_news(void **state)
 	const struct uuid id = storing_attempt(f, &job_id);
 	int64_t before;
 
-	assert_int_equal(attempts_stored(f->db, &id, 1, sha256, NOW + HOUR),
-	    OK);
+	assert_int_equal(tell_stored(f->db, &id, 1, sha256, NOW + HOUR), OK);
 	before = events(f);
 	assert_int_equal(attempts_failed(f->db, &id, "failed", NOW + HOUR), OK);
 	assert_int_equal(attempts_succeeded(f->db, &id, "https://x.test/",
@@ -392,8 +389,7 @@ a_job_that_failed_takes_no_late_success(void **state)
 	    OK);
 	assert_int_equal(attempts_succeeded(f->db, &id, "https://x.test/", NOW),
 	    OK);
-	assert_int_equal(attempts_stored(f->db, &id, 1, sha256, NOW),
-	    ERR_CONFLICT);
+	assert_int_equal(tell_stored(f->db, &id, 1, sha256, NOW), ERR_CONFLICT);
 	assert_int_equal(state_of(f, &job_id), JOB_FAILED);
 	assert_int_equal(balance_of(f, &f->ada), 40);
 	assert_int_equal(number_of(f,
@@ -436,7 +432,7 @@ a_hidden_job_is_paid_and_its_file_deleted(void **state)
 			     " AND state = 'storing'",
 			     &job_id),
 	    1);
-	assert_int_equal(attempts_stored(f->db, &id, 10, sha256, NOW), OK);
+	assert_int_equal(tell_stored(f->db, &id, 10, sha256, NOW), OK);
 	assert_int_equal(state_of(f, &job_id), JOB_COMPLETED);
 	assert_int_equal(balance_of(f, &f->ada), 40 - JOB_COST);
 	assert_int_equal(number_of(f,
@@ -579,7 +575,7 @@ another_companys_jobs_are_left_alone(void **state)
 	size_t count, ended;
 
 	(void)submit(f, "key");
-	assert_int_equal(attempts_lease(f->db, &policy, 1, NOW, works, 1,
+	assert_int_equal(attempts_lease(f->db, &policy, 1, true, NOW, works, 1,
 			     &count, &ended),
 	    OK);
 	assert_int_equal(count, 0);

@@ -9,7 +9,7 @@ expect(const struct fixture *f, int number, const char *problem)
 	const struct audit_finding *finding = &audit.invariant[number];
 	bool found = false;
 
-	assert_int_equal(audit_run(f->db, f->dir, NOW, &audit), OK);
+	assert_int_equal(audit_run(f->db, f->dir, NOW, true, &audit), OK);
 	for (int64_t i = 0;
 	     i < finding->violations_count && i < AUDIT_REPORTED_MAX; i++)
 		found = found ||

@@ -114,8 +114,7 @@ a_job_under_way_is_settled_and_its_file_goes(void **state)
 	assert_int_equal(deletions_forget_jobs(f->db, &f->ada, &done), OK);
 	assert_false(done);
 
-	assert_int_equal(attempts_stored(f->db, &attempt, 10, sha256,
-			     NOW + HOUR),
+	assert_int_equal(tell_stored(f->db, &attempt, 10, sha256, NOW + HOUR),
 	    OK);
 	assert_int_equal(state_of(f, &job), JOB_COMPLETED);
 	assert_int_equal(balance_of(f, &f->ada), 100 - JOB_COST);
@@ -193,7 +192,7 @@ another_users_things_stay(void **state)
 
 	assert_int_equal(grant(f, &f->ada, 100), OK);
 	attempt = storing_attempt(f, &job);
-	assert_int_equal(attempts_stored(f->db, &attempt, 10, sha256, NOW), OK);
+	assert_int_equal(tell_stored(f->db, &attempt, 10, sha256, NOW), OK);
 	assert_int_equal(deletions_begin(f->db, &f->bob, NOW), OK);
 	assert_int_equal(number_of(f,
 			     "SELECT COUNT(*) FROM jobs j JOIN objects o"

@@ -334,8 +334,8 @@ lease_up_to(const struct fixture *f, int64_t now_ms, int64_t slots, size_t max,
 	size_t count = 0;
 
 	assert_true(max <= COUNT_OF(works));
-	assert_int_equal(attempts_lease(f->db, &policy, 1, now_ms, works, max,
-			     &count, ret_ended),
+	assert_int_equal(attempts_lease(f->db, &policy, 1, true, now_ms, works,
+			     max, &count, ret_ended),
 	    OK);
 	*ret_works = works;
 	return count;
@@ -387,6 +387,17 @@ storing_attempt(const struct fixture *f, struct uuid *ret_job_id)
 			     "https://cdn.test/video.mp4", NOW + MINUTE),
 	    OK);
 	return id;
+}
+
+/* The video of an attempt is stored, without a poster. */
+static inline enum err
+tell_stored(struct db *db, const struct uuid *id, int64_t size_bytes,
+    const uint8_t hash[32], int64_t now_ms)
+{
+	struct attempt_file video = { .size_bytes = size_bytes };
+
+	memcpy(video.sha256, hash, sizeof(video.sha256));
+	return attempts_stored(db, id, &video, NULL, now_ms);
 }
 
 #endif

@@ -64,7 +64,7 @@ assert_clean(const struct fixture *f)
 {
 	static struct audit audit;
 
-	assert_int_equal(audit_run(f->db, f->dir, NOW, &audit), OK);
+	assert_int_equal(audit_run(f->db, f->dir, NOW, false, &audit), OK);
 	for (int n = 1; n <= AUDIT_INVARIANT_MAX; n++)
 		if (audit.invariant[n].violations_count > 0)
 			fail_msg("%d: %s", n,
@@ -223,7 +223,7 @@ a_job_under_way_is_captured_on_the_heir(void **state)
 	assert_int_equal(adjust(f, &f->ada, 10), OK);
 	attempt = storing_attempt(f, &job);
 	assert_int_equal(merge_into_carol(f, &f->ada, 2), OK);
-	assert_int_equal(attempts_stored(f->db, &attempt, 7, sha256, NOW), OK);
+	assert_int_equal(tell_stored(f->db, &attempt, 7, sha256, NOW), OK);
 	assert_int_equal(state_of(f, &job), JOB_COMPLETED);
 	assert_int_equal(balance_of(f, &owner), 10 - JOB_COST);
 	assert_null(problem_of(f, &owner));

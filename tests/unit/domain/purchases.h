@@ -108,7 +108,7 @@ assert_audit_clean(const struct fixture *f)
 {
 	static struct audit audit;
 
-	assert_int_equal(audit_run(f->db, f->dir, NOW, &audit), OK);
+	assert_int_equal(audit_run(f->db, f->dir, NOW, true, &audit), OK);
 	for (int i = 1; i <= AUDIT_INVARIANT_MAX; i++)
 		if (audit.invariant[i].violations_count > 0)
 			fail_msg("invariant %d: %s", i,
