@@ -2,6 +2,7 @@
 #include "app/app.h"
 #include "app/answer.h"
 #include "app/auth.h"
+#include "app/nudge.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/db.h"
@@ -220,6 +221,19 @@ decide(struct db *db, void *arg)
 	return err;
 }
 
+/* What is committed is told, whatever becomes of the answer. */
+static enum err
+decide_and_tell(struct exchange *x)
+{
+	struct app *app = x->app;
+	const int64_t rows = db_rows_changed(app->db);
+	const enum err err = decide(app->db, x);
+
+	if (db_rows_changed(app->db) != rows)
+		nudge_send(app->nudge_fd, &app->config, NUDGE_REALTIME);
+	return err;
+}
+
 static void
 serve_one(struct app *app, struct fcgi *fcgi, struct request *req,
     struct response *res, struct buf *head)
@@ -234,7 +248,7 @@ serve_one(struct app *app, struct fcgi *fcgi, struct request *req,
 	res->json = json_writer(&res->body);
 	/* A reader sees one moment, and takes its lock once. */
 	err = app->endpoint->is_read_only ? db_snapshot(app->db, decide, &x) :
-					    decide(app->db, &x);
+					    decide_and_tell(&x);
 	if (err != OK)
 		answer_error(res, app->endpoint, req, err);
 	else if (res->body.failed)
@@ -288,26 +302,10 @@ loop(struct app *app)
 	fcgi_free(fcgi);
 }
 
-static bool
-connect_nudge(struct app *app)
-{
-	app->nudge_fd =
-	    socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	return app->nudge_fd >= 0;
-}
-
 void
 app_nudge(struct app *app)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	const int n = snprintf(address.sun_path, sizeof(address.sun_path),
-	    "%s/run/worker.sock", config_text(&app->config, CONFIG_STATE_DIR));
-
-	if (n < 0 || n >= (int)sizeof(address.sun_path))
-		return;
-	/* Nobody listening or a full queue: the worker looks by itself. */
-	(void)sendto(app->nudge_fd, "", 1, MSG_DONTWAIT,
-	    (const struct sockaddr *)&address, sizeof(address));
+	nudge_send(app->nudge_fd, &app->config, NUDGE_WORKER);
 }
 
 /* In live mode a missing credential is noticed now, not by a user. */
@@ -352,7 +350,8 @@ start(struct app *app, struct buf *problem)
 		    "(run `rendio migrate`)");
 		return false;
 	}
-	if (!connect_nudge(app)) {
+	app->nudge_fd = nudge_sender();
+	if (app->nudge_fd < 0) {
 		buf_appendf(problem, "no socket: %s", strerror(errno));
 		return false;
 	}
