@@ -162,7 +162,10 @@ struct watch **watches_of(struct engine *engine, const struct uuid *user_id);
 size_t watches_conns(struct engine *engine, const struct uuid *user_id,
     const struct conn *but, struct conn **ret_oldest);
 
-/* Is there room for another connection of this address?  If so it counts. */
+/* Is there room for another connection of this address? */
+bool address_has_room(struct engine *engine, struct str name);
+
+/* The same; if so it counts. */
 bool address_enter(struct engine *engine, struct str name, struct conn *conn);
 void address_leave(struct engine *engine, struct conn *conn);
 

@@ -39,6 +39,9 @@
 /* Requests whose headers are being read at the same time. */
 #define HEADS_MAX 256
 
+/* When to come again if all places of an address are taken. */
+#define WAIT_FOR_ROOM_S 10
+
 /* Supervisors restart at once; one that cannot start must not spin. */
 #define RESTART_DELAY_S 1
 
@@ -120,45 +123,85 @@ read_request(struct engine *engine, struct lws *wsi,
 
 /* --- what is answered at once -------------------------------------------------- */
 
-/* An empty text adds nothing. */
-static bool
-write_head(struct lws *wsi, unsigned status, const char *content_type,
-    unsigned long long length, const char *retry_after_s)
-{
-	unsigned char head[LWS_PRE + 1024], *start = head + LWS_PRE;
-	unsigned char *p = start, *end = head + sizeof(head) - 1;
+struct head {
+	struct lws *wsi;
+	unsigned char bytes[LWS_PRE + 1024];
+	unsigned char *p;
+	bool failed;
+};
 
-	if (lws_add_http_common_headers(wsi, status, content_type, length, &p,
-		end) != 0 ||
-	    lws_add_http_header_by_name(wsi,
-		(const unsigned char *)"cache-control:",
-		(const unsigned char *)"no-store", 8, &p, end) != 0)
-		return false;
-	if (retry_after_s[0] != '\0' &&
-	    lws_add_http_header_by_name(wsi,
-		(const unsigned char *)"retry-after:",
-		(const unsigned char *)retry_after_s,
-		(int)strlen(retry_after_s), &p, end) != 0)
-		return false;
-	return lws_finalize_write_http_header(wsi, start, &p, end) == 0;
+static void
+head_begin(struct head *h, struct lws *wsi, int status,
+    const char *content_type, unsigned long long length)
+{
+	h->wsi = wsi;
+	h->p = h->bytes + LWS_PRE;
+	h->failed =
+	    lws_add_http_common_headers(wsi, (unsigned)status, content_type,
+		length, &h->p, h->bytes + sizeof(h->bytes) - 1) != 0;
+}
+
+static void
+head_add(struct head *h, const char *name, const char *value)
+{
+	h->failed = h->failed ||
+	    lws_add_http_header_by_name(h->wsi, (const unsigned char *)name,
+		(const unsigned char *)value, (int)strlen(value), &h->p,
+		h->bytes + sizeof(h->bytes) - 1) != 0;
+}
+
+static void
+head_add_int64(struct head *h, const char *name, int64_t value)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%lld", (long long)value);
+	head_add(h, name, text);
+}
+
+static bool
+head_send(struct head *h)
+{
+	head_add(h, "cache-control:", "no-store");
+	return !h->failed &&
+	    lws_finalize_write_http_header(h->wsi, h->bytes + LWS_PRE, &h->p,
+		h->bytes + sizeof(h->bytes) - 1) == 0;
+}
+
+/* What a limit or an outage says besides. */
+static void
+head_add_wait(struct head *h, const struct response *res)
+{
+	if (res->retry_after_s > 0)
+		head_add_int64(h, "retry-after:", res->retry_after_s);
+	if (res->limit_max == 0)
+		return;
+	head_add_int64(h, "x-ratelimit-limit:", res->limit_max);
+	head_add_int64(h, "x-ratelimit-remaining:", res->limit_remaining);
+	head_add_int64(h, "x-ratelimit-reset:", res->limit_reset_s);
 }
 
 static int
 refuse(struct engine *engine, struct lws *wsi, const struct request *req,
     enum err err)
 {
-	char retry_after_s[24] = "";
 	struct response res;
+	struct head head;
 	struct log log;
 
 	buf_clear(&engine->text);
 	answer_init(&res, &engine->text);
 	answer_error(&res, &as_function, req, err);
-	if (res.retry_after_s > 0)
-		(void)snprintf(retry_after_s, sizeof(retry_after_s), "%lld",
-		    (long long)res.retry_after_s);
-	if (write_head(wsi, (unsigned)res.status, "application/json",
-		res.body.len, retry_after_s)) {
+	if (err == ERR_RATE_LIMITED) {
+		/* Somebody of that address has to go first. */
+		res.limit_max = config_number(&engine->app.config,
+		    CONFIG_STREAMS_PER_ADDRESS_MAX);
+		res.limit_reset_s = WAIT_FOR_ROOM_S;
+		res.retry_after_s = WAIT_FOR_ROOM_S;
+	}
+	head_begin(&head, wsi, res.status, "application/json", res.body.len);
+	head_add_wait(&head, &res);
+	if (head_send(&head)) {
 		memcpy(scratch + LWS_PRE, res.body.ptr, res.body.len);
 		(void)lws_write(wsi, scratch + LWS_PRE, res.body.len,
 		    LWS_WRITE_HTTP_FINAL);
@@ -189,6 +232,7 @@ open_stream(struct engine *engine, struct lws *wsi, struct conn *conn,
     struct str path)
 {
 	struct stream_request asked;
+	struct head head;
 	enum conn_kind kind;
 	bool is_done = false;
 	enum err err;
@@ -199,8 +243,8 @@ open_stream(struct engine *engine, struct lws *wsi, struct conn *conn,
 		kind = CONN_JOB_STREAM;
 	else if (str_equal(path, STR("/user-events")))
 		kind = CONN_USER_STREAM;
-	else
-		return refuse(engine, wsi, &asked.req, ERR_NOT_FOUND);
+	else /* a websocket's path, but no upgrade */
+		return refuse(engine, wsi, &asked.req, ERR_INVALID_REQUEST);
 	if (!address_enter(engine, asked.req.remote_address, conn))
 		return refuse(engine, wsi, &asked.req, ERR_RATE_LIMITED);
 	conn_open(engine, conn, wsi, CONN_NEW);
@@ -211,11 +255,13 @@ open_stream(struct engine *engine, struct lws *wsi, struct conn *conn,
 		return refuse(engine, wsi, &asked.req, err);
 	if (is_done) {
 		/* This status alone makes an EventSource give up for good. */
-		(void)write_head(wsi, 204, NULL, 0, "");
+		head_begin(&head, wsi, 204, NULL, 0);
+		(void)head_send(&head);
 		return -1;
 	}
-	if (!write_head(wsi, 200, "text/event-stream",
-		LWS_ILLEGAL_HTTP_CONTENT_LEN, ""))
+	head_begin(&head, wsi, 200, "text/event-stream",
+	    LWS_ILLEGAL_HTTP_CONTENT_LEN);
+	if (!head_send(&head))
 		return -1;
 	bound_kernel_memory(wsi);
 	/* Its headers' memory goes back, and no timer ends it. */
@@ -279,6 +325,8 @@ check_socket(struct engine *engine, struct lws *wsi)
 	(void)http_query_get(&asked.req.query, "vsn", &text);
 	if (!phoenix_version_parse(text, &version))
 		return refuse(engine, wsi, &asked.req, ERR_INVALID_REQUEST);
+	if (!address_has_room(engine, asked.req.remote_address))
+		return refuse(engine, wsi, &asked.req, ERR_RATE_LIMITED);
 	return 0;
 }
 
@@ -431,7 +479,7 @@ listen_at(struct engine *engine, const char *path)
 		.protocols = protocols,
 		.iface = path,
 		.options = LWS_SERVER_OPTION_UNIX_SOCK |
-		    LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_DISABLE_IPV6,
+		    LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_DISABLE_IPV6,
 		.max_http_header_data = HEAD_BYTES_MAX,
 		.max_http_header_pool = HEADS_MAX,
 		.user = engine,

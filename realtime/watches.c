@@ -191,32 +191,49 @@ is_local(struct str name)
 	    str_equal(name, STR("::1")) || str_equal(name, STR("unix:"));
 }
 
+static struct address **
+addresses_of(struct engine *engine, struct str name)
+{
+	return &engine
+		    ->addresses[bucket_of((const uint8_t *)name.ptr, name.len)];
+}
+
+static struct address *
+find_address(struct engine *engine, struct str name)
+{
+	struct address *address = *addresses_of(engine, name);
+
+	while (address != NULL && !str_equal(str_from(address->name), name))
+		address = address->next;
+	return address;
+}
+
+bool
+address_has_room(struct engine *engine, struct str name)
+{
+	const struct address *address = find_address(engine, name);
+	const size_t max = (size_t)config_number(&engine->app.config,
+	    CONFIG_STREAMS_PER_ADDRESS_MAX);
+
+	return is_local(name) || address == NULL || address->conns_count < max;
+}
+
 bool
 address_enter(struct engine *engine, struct str name, struct conn *conn)
 {
-	const size_t max = (size_t)config_number(&engine->app.config,
-	    CONFIG_STREAMS_PER_ADDRESS_MAX);
-	struct address **link;
-	struct address *address;
+	struct address *address = find_address(engine, name);
+	struct address **bucket = addresses_of(engine, name);
 
-	if (is_local(name))
-		return true;
-	link =
-	    &engine->addresses[bucket_of((const uint8_t *)name.ptr, name.len)];
-	for (address = *link; address != NULL; address = address->next)
-		if (str_equal(str_from(address->name), name))
-			break;
+	if (!address_has_room(engine, name))
+		return false;
 	if (address == NULL) {
 		address = calloc(1, sizeof(*address) + name.len + 1);
 		if (address == NULL)
 			abort();
 		(void)str_copy(name, address->name, name.len + 1);
-		address->next = *link;
-		*link = address;
+		address->next = *bucket;
+		*bucket = address;
 	}
-	/* An empty one has room: the least maximum is one. */
-	if (address->conns_count >= max)
-		return false;
 	address->conns_count++;
 	conn->address = address;
 	return true;
@@ -233,8 +250,7 @@ address_leave(struct engine *engine, struct conn *conn)
 	conn->address = NULL;
 	if (--address->conns_count > 0)
 		return;
-	link = &engine->addresses[bucket_of((const uint8_t *)address->name,
-	    strlen(address->name))];
+	link = addresses_of(engine, str_from(address->name));
 	while (*link != address)
 		link = &(*link)->next;
 	*link = address->next;

@@ -39,7 +39,11 @@ export class Stream {
 				res.on("data", (part) => this.take(part));
 				res.on("close", () => { this.ended = true; });
 				res.on("error", () => { this.broken = true; });
-				resolve();
+				// A refusal is read to its end.
+				if (res.statusCode === 200)
+					resolve();
+				else
+					res.on("close", resolve);
 			});
 			this.req.on("error", (error) => {
 				this.ended = true;
