@@ -279,7 +279,8 @@ main(int argc, char **argv)
 		.auth = AUTH_USER,
 		.body = BODY_JSON,
 		.body_bytes_max = APP_JSON_BYTES_MAX,
-		.processes = 4,
+		.processes = 1,
+		.is_batched = true,
 		.live_keys = live_keys,
 		.handle = generate_video,
 	};

@@ -26,6 +26,7 @@ struct app {
 	struct keys keys;
 	struct db *db;
 	int nudge_fd;
+	bool wants_nudge;
 };
 
 enum auth {
@@ -119,6 +120,12 @@ struct endpoint {
 	bool is_sandbox_only;
 	bool sends_files; /* may answer with accel_path */
 	bool is_read_only; /* its connection refuses to write */
+	/*
+	 * Requests that wait are served together, their transactions committed
+	 * by one: for a handler that does nothing but read and write the
+	 * database.  Such an endpoint has one process.
+	 */
+	bool is_batched;
 	/* Keys without which it does not start in live mode; ends with -1. */
 	const int *live_keys;
 	enum err (*handle)(struct app *app, const struct request *req,

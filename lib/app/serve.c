@@ -13,9 +13,7 @@
 #include <signal.h>
 #include <sodium.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /*
@@ -46,6 +44,12 @@ keep_secrets_inside(void)
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	(void)umask(0027);
 }
+
+/*
+ * Requests served together at most: each holds the others up by what its
+ * statements take, and the write lock with them.
+ */
+#define BATCH_MAX 16
 
 static bool
 has_header_twice(const struct fcgi *fcgi)
@@ -179,133 +183,223 @@ check_request(struct app *app, struct fcgi *fcgi, struct request *req,
 	return err;
 }
 
-static void
-log_request(const struct app *app, const struct request *req,
-    const struct response *res, int64_t began_us, int64_t statements)
-{
-	struct log log =
-	    log_begin(res->status >= 500 ? LOG_ERROR : LOG_INFO, "request");
-	const int64_t took_us = clock_monotonic_us() - began_us;
-	const int64_t run =
-	    app->db == NULL ? 0 : db_statements_run(app->db) - statements;
-
-	log_str(&log, "request_id", req->request_id);
-	log_int64(&log, "status", res->status);
-	log_text(&log, "code", res->code);
-	log_int64(&log, "ms", took_us / 1000);
-	log_int64(&log, "us", took_us);
-	log_int64(&log, "sql", run);
-	if (req->has_user)
-		log_uuid(&log, "user", &req->user_id);
-	log_end(&log);
-}
-
+/* One request and its answer, with what they need from one to the next. */
 struct exchange {
 	struct app *app;
 	struct fcgi *fcgi;
-	struct request *req;
-	struct response *res;
+	struct arena arena;
+	struct buf body, head;
+	struct request req;
+	struct response res;
+	int64_t began_us;
+	int64_t statements; /* it cost */
 };
+
+/* Those that are served together. */
+struct round {
+	struct exchange exchange[BATCH_MAX];
+	size_t count;
+};
+
+static size_t
+response_bytes_max(const struct app *app)
+{
+	return app->endpoint->response_bytes_max == 0 ?
+	    RESPONSE_BYTES_MAX :
+	    app->endpoint->response_bytes_max;
+}
+
+static void
+exchange_init(struct exchange *x, struct app *app)
+{
+	x->app = app;
+	x->fcgi = fcgi_new();
+	arena_init(&x->arena, REQUEST_ARENA_BYTES);
+	buf_init(&x->body, response_bytes_max(app));
+	buf_init(&x->head, HEAD_BYTES_MAX);
+}
+
+static void
+exchange_free(struct exchange *x)
+{
+	buf_free(&x->head);
+	buf_free(&x->body);
+	arena_free(&x->arena);
+	fcgi_free(x->fcgi);
+}
+
+static bool
+exchange_accept(struct exchange *x)
+{
+	if (!fcgi_accept(x->fcgi))
+		return false;
+	x->began_us = clock_monotonic_us();
+	x->statements = 0;
+	x->req = (struct request){ .arena = &x->arena, .lang = LANG_EN };
+	answer_init(&x->res, &x->body);
+	x->res.json = json_writer(&x->res.body);
+	buf_clear(&x->head);
+	read_head(x->fcgi, &x->req);
+	return true;
+}
 
 static enum err
 decide(struct db *db, void *arg)
 {
-	const struct exchange *x = arg;
+	struct exchange *x = arg;
 	bool answered;
 	enum err err;
 
 	(void)db;
-	err = check_request(x->app, x->fcgi, x->req, x->res, &answered);
+	err = check_request(x->app, x->fcgi, &x->req, &x->res, &answered);
 	if (err == OK && !answered)
-		err = x->app->endpoint->handle(x->app, x->req, x->res);
+		err = x->app->endpoint->handle(x->app, &x->req, &x->res);
 	return err;
 }
 
-/* What is committed is told, whatever becomes of the answer. */
-static enum err
-decide_and_tell(struct exchange *x)
+static void
+serve(struct exchange *x)
 {
 	struct app *app = x->app;
-	const int64_t rows = db_rows_changed(app->db);
-	const enum err err = decide(app->db, x);
-
-	if (db_rows_changed(app->db) != rows)
-		nudge_send(app->nudge_fd, &app->config, NUDGE_REALTIME);
-	return err;
-}
-
-static void
-serve_one(struct app *app, struct fcgi *fcgi, struct request *req,
-    struct response *res, struct buf *head)
-{
-	const int64_t began_us = clock_monotonic_us();
-	const int64_t statements =
-	    app->db == NULL ? 0 : db_statements_run(app->db);
-	struct exchange x = { app, fcgi, req, res };
+	const int64_t statements = db_statements_run(app->db);
 	enum err err;
 
-	read_head(fcgi, req);
-	res->json = json_writer(&res->body);
 	/* A reader sees one moment, and takes its lock once. */
-	err = app->endpoint->is_read_only ? db_snapshot(app->db, decide, &x) :
-					    decide_and_tell(&x);
+	err = app->endpoint->is_read_only ? db_snapshot(app->db, decide, x) :
+					    decide(app->db, x);
+	if (err == OK && x->res.body.failed)
+		err = ERR_INTERNAL;
 	if (err != OK)
-		answer_error(res, app->endpoint, req, err);
-	else if (res->body.failed)
-		answer_error(res, app->endpoint, req, ERR_INTERNAL);
-	if (!answer_head(res, head)) {
-		buf_clear(head);
-		res->disposition[0] = '\0';
-		res->content_range[0] = '\0';
-		answer_error(res, app->endpoint, req, ERR_INTERNAL);
-		(void)answer_head(res, head);
-	}
-	if (req->method == HTTP_HEAD || res->status == 304)
-		buf_clear(&res->body);
-	/* The line is written first: an answer that was seen was logged. */
-	log_request(app, req, res, began_us, statements);
-	fcgi_answer(fcgi, buf_str(head), buf_str(&res->body));
+		answer_error(&x->res, app->endpoint, &x->req, err);
+	x->statements = db_statements_run(app->db) - statements;
+}
+
+static enum err
+serve_all(struct db *db, void *arg)
+{
+	struct round *round = arg;
+
+	(void)db;
+	for (size_t i = 0; i < round->count; i++)
+		serve(&round->exchange[i]);
+	return OK;
 }
 
 static void
-loop(struct app *app)
+serve_batch(struct app *app, struct round *round)
 {
-	const size_t response_bytes_max =
-	    app->endpoint->response_bytes_max == 0 ?
-	    RESPONSE_BYTES_MAX :
-	    app->endpoint->response_bytes_max;
-	struct fcgi *fcgi = fcgi_new();
-	struct arena arena;
-	struct buf body, head;
+	const enum err err = db_batch(app->db, serve_all, round);
 
-	arena_init(&arena, REQUEST_ARENA_BYTES);
-	buf_init(&body, response_bytes_max);
-	buf_init(&head, HEAD_BYTES_MAX);
-	while (fcgi_accept(fcgi)) {
-		struct request req = { .arena = &arena, .lang = LANG_EN };
-		struct response res;
+	/* Nothing of what they were about to be told is true. */
+	for (size_t i = 0; err != OK && i < round->count; i++) {
+		struct exchange *x = &round->exchange[i];
 
-		answer_init(&res, &body);
-		buf_clear(&head);
-		serve_one(app, fcgi, &req, &res, &head);
-		body = res.body;
-		/* One large answer must not stay in memory for ever. */
-		if (body.capacity_bytes > RESPONSE_BYTES_MAX) {
-			buf_free(&body);
-			buf_init(&body, response_bytes_max);
-		}
-		arena_reset(&arena);
+		x->body = x->res.body;
+		answer_init(&x->res, &x->body);
+		answer_error(&x->res, app->endpoint, &x->req, err);
 	}
-	buf_free(&head);
-	buf_free(&body);
-	arena_free(&arena);
-	fcgi_free(fcgi);
+}
+
+static void
+log_request(const struct exchange *x)
+{
+	const struct response *res = &x->res;
+	struct log log =
+	    log_begin(res->status >= 500 ? LOG_ERROR : LOG_INFO, "request");
+	const int64_t took_us = clock_monotonic_us() - x->began_us;
+
+	log_str(&log, "request_id", x->req.request_id);
+	log_int64(&log, "status", res->status);
+	log_text(&log, "code", res->code);
+	log_int64(&log, "ms", took_us / 1000);
+	log_int64(&log, "us", took_us);
+	log_int64(&log, "sql", x->statements);
+	if (x->req.has_user)
+		log_uuid(&log, "user", &x->req.user_id);
+	log_end(&log);
+}
+
+static void
+exchange_end(struct exchange *x)
+{
+	struct response *res = &x->res;
+
+	if (!answer_head(res, &x->head)) {
+		buf_clear(&x->head);
+		res->disposition[0] = '\0';
+		res->content_range[0] = '\0';
+		answer_error(res, x->app->endpoint, &x->req, ERR_INTERNAL);
+		(void)answer_head(res, &x->head);
+	}
+	if (x->req.method == HTTP_HEAD || res->status == 304)
+		buf_clear(&res->body);
+	/* The line is written first: an answer that was seen was logged. */
+	log_request(x);
+	fcgi_answer(x->fcgi, buf_str(&x->head), buf_str(&res->body));
+	x->body = res->body;
+	/* One large answer must not stay in memory for ever. */
+	if (x->body.capacity_bytes > RESPONSE_BYTES_MAX) {
+		buf_free(&x->body);
+		buf_init(&x->body, response_bytes_max(x->app));
+	}
+	arena_reset(&x->arena);
 }
 
 void
 app_nudge(struct app *app)
 {
-	nudge_send(app->nudge_fd, &app->config, NUDGE_WORKER);
+	/* Sent when the answer is: what it tells of is committed by then. */
+	app->wants_nudge = true;
+}
+
+/* What is committed is told, whatever becomes of the answers. */
+static void
+send_nudges(struct app *app, int64_t rows_before)
+{
+	if (app->wants_nudge)
+		nudge_send(app->nudge_fd, &app->config, NUDGE_WORKER);
+	if (db_rows_changed(app->db) != rows_before)
+		nudge_send(app->nudge_fd, &app->config, NUDGE_REALTIME);
+	app->wants_nudge = false;
+}
+
+/* Waits for one, and takes those that wait with it. */
+static void
+accept_some(const struct app *app, struct round *round)
+{
+	round->count = 0;
+	while (exchange_accept(&round->exchange[round->count])) {
+		round->count++;
+		if (!app->endpoint->is_batched || round->count == BATCH_MAX ||
+		    !fcgi_is_waiting())
+			break;
+	}
+}
+
+static void
+loop(struct app *app)
+{
+	static struct round round;
+	const size_t slots = app->endpoint->is_batched ? BATCH_MAX : 1;
+	int64_t rows;
+
+	for (size_t i = 0; i < slots; i++)
+		exchange_init(&round.exchange[i], app);
+	for (;;) {
+		accept_some(app, &round);
+		if (round.count == 0)
+			break;
+		rows = db_rows_changed(app->db);
+		if (app->endpoint->is_batched)
+			serve_batch(app, &round);
+		else
+			serve(&round.exchange[0]);
+		send_nudges(app, rows);
+		for (size_t i = 0; i < round.count; i++)
+			exchange_end(&round.exchange[i]);
+	}
+	for (size_t i = 0; i < slots; i++)
+		exchange_free(&round.exchange[i]);
 }
 
 /* In live mode a missing credential is noticed now, not by a user. */

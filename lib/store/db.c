@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/db_private.h"
+#include "store/turn.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -146,7 +147,7 @@ enum err
 db_open(const char *state_dir, enum db_access access, bool create,
     struct db **ret_db)
 {
-	char path[DB_PATH_BYTES_MAX];
+	char path[DB_PATH_BYTES_MAX], turn_path[DB_PATH_BYTES_MAX];
 	struct db *db = calloc(1, sizeof(*db));
 	enum err err;
 	int rc;
@@ -156,10 +157,19 @@ db_open(const char *state_dir, enum db_access access, bool create,
 	if (snprintf(path, sizeof(path), "%s/rendio.db", state_dir) >=
 		(int)sizeof(path) ||
 	    snprintf(db->log_path, sizeof(db->log_path), "%s/rendio.db-wal",
-		state_dir) >= (int)sizeof(db->log_path)) {
+		state_dir) >= (int)sizeof(db->log_path) ||
+	    snprintf(turn_path, sizeof(turn_path), "%s/rendio.db-turn",
+		state_dir) >= (int)sizeof(turn_path)) {
 		free(db);
 		return ERR_INTERNAL;
 	}
+	/*
+	 * One thread, one connection: no locks inside, nothing counted.  It
+	 * is refused, without harm, when an earlier connection started SQLite.
+	 */
+	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	db->turn_fd = -1;
 	db->owner = getpid();
 	db->wait_max_us = DB_WAIT_MAX_US;
 	random_bytes(&db->jitter, sizeof(db->jitter));
@@ -175,6 +185,8 @@ db_open(const char *state_dir, enum db_access access, bool create,
 		db_close(db);
 		return err;
 	}
+	if (access == DB_READ_WRITE)
+		db->turn_fd = turn_open(turn_path);
 	*ret_db = db;
 	return OK;
 }
@@ -187,6 +199,7 @@ db_close(struct db *db)
 	for (size_t i = 0; i < DB_CACHE_SLOTS; i++)
 		(void)sqlite3_finalize(db->cache[i].handle);
 	(void)sqlite3_close_v2(db->handle);
+	turn_close(db->turn_fd);
 	free(db);
 }
 
@@ -218,7 +231,6 @@ db_prepare(struct db *db, const char *sql)
 	struct db_stmt *stmt = take_slot(db, sql);
 	int rc;
 
-	assert(db->owner == getpid());
 	/* What could not be prepared once (a full disk, say) is tried again. */
 	if (stmt->handle == NULL) {
 		*stmt = (struct db_stmt){ .db = db, .sql = sql };
@@ -427,27 +439,99 @@ abandon(struct db *db)
 		(void)control(db, "ROLLBACK");
 }
 
-enum err
-db_transaction(struct db *db, db_work *work, void *arg)
+static enum err
+begin(struct db *db)
 {
 	enum err err;
 
 	assert(db->owner == getpid());
 	assert(sqlite3_get_autocommit(db->handle));
+	if (!turn_take(db->turn_fd, DB_WAIT_MAX_US / 1000))
+		return db_fail(db, "turn", SQLITE_BUSY, NULL);
 	err = control(db, "BEGIN IMMEDIATE");
 	if (err != OK)
-		return err;
-	db->is_writing = true;
-	err = work(db, arg);
-	/* An error that ended the transaction must not be committed over. */
-	assert(err != OK || !sqlite3_get_autocommit(db->handle));
+		turn_pass(db->turn_fd);
+	return err;
+}
+
+/* Commits what went well; returns what became of it. */
+static enum err
+end(struct db *db, enum err err)
+{
 	if (err == OK)
 		err = control(db, "COMMIT");
 	if (err != OK)
 		abandon(db);
-	db->is_writing = false;
+	turn_pass(db->turn_fd);
 	assert(sqlite3_get_autocommit(db->handle));
 	return err;
+}
+
+static enum err
+do_work(struct db *db, db_work *work, void *arg)
+{
+	enum err err;
+
+	db->is_writing = true;
+	err = work(db, arg);
+	db->is_writing = false;
+	return err;
+}
+
+/* A part of a batch, which fails alone. */
+static enum err
+run_part(struct db *db, db_work *work, void *arg)
+{
+	enum err err;
+
+	/* After a full disk the engine has rolled back the whole batch. */
+	if (sqlite3_get_autocommit(db->handle))
+		return ERR_SERVICE_UNAVAILABLE;
+	err = control(db, "SAVEPOINT part");
+	if (err != OK)
+		return err;
+	err = do_work(db, work, arg);
+	if (sqlite3_get_autocommit(db->handle))
+		return err == OK ? ERR_SERVICE_UNAVAILABLE : err;
+	if (err != OK && control(db, "ROLLBACK TO part") != OK)
+		abandon(db);
+	else if (control(db, "RELEASE part") != OK)
+		abandon(db);
+	return err;
+}
+
+enum err
+db_transaction(struct db *db, db_work *work, void *arg)
+{
+	enum err err;
+
+	assert(!db->is_writing);
+	if (db->is_batch)
+		return run_part(db, work, arg);
+	err = begin(db);
+	if (err != OK)
+		return err;
+	err = do_work(db, work, arg);
+	/* An error that ended the transaction must not be committed over. */
+	assert(err != OK || !sqlite3_get_autocommit(db->handle));
+	return end(db, err);
+}
+
+enum err
+db_batch(struct db *db, db_work *work, void *arg)
+{
+	enum err err;
+
+	assert(!db->is_batch);
+	err = begin(db);
+	if (err != OK)
+		return err;
+	db->is_batch = true;
+	err = work(db, arg);
+	db->is_batch = false;
+	if (err == OK && sqlite3_get_autocommit(db->handle))
+		err = ERR_SERVICE_UNAVAILABLE;
+	return end(db, err);
 }
 
 enum err
@@ -455,6 +539,7 @@ db_snapshot(struct db *db, db_work *work, void *arg)
 {
 	enum err err;
 
+	assert(db->owner == getpid());
 	assert(sqlite3_get_autocommit(db->handle));
 	err = control(db, "BEGIN");
 	if (err != OK)

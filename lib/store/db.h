@@ -40,6 +40,14 @@ void db_close(struct db *db);
 typedef enum err db_work(struct db *db, void *arg);
 enum err db_transaction(struct db *db, db_work *work, void *arg);
 
+/*
+ * Several transactions that are committed together: `work` runs them, each
+ * with db_transaction(), which leaves nothing when it fails and does not stop
+ * the others.  On an error, ERR_SERVICE_UNAVAILABLE above all, nothing of any
+ * of them is left, whatever they said: nobody may be told before this returns.
+ */
+enum err db_batch(struct db *db, db_work *work, void *arg);
+
 /* The same for several reads that must see one moment. */
 enum err db_snapshot(struct db *db, db_work *work, void *arg);
 

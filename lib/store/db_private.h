@@ -32,6 +32,8 @@ struct db_stmt {
 struct db {
 	sqlite3 *handle;
 	pid_t owner; /* a connection must not cross a fork */
+	int turn_fd; /* -1 = it never writes */
+	bool is_batch; /* transactions are parts of one */
 	bool is_writing;
 	int64_t statements_run;
 	int64_t wait_began_us;

@@ -3,6 +3,7 @@
 
 #include <fcgiapp.h>
 #include <limits.h>
+#include <poll.h>
 
 struct fcgi {
 	FCGX_Request request;
@@ -30,6 +31,14 @@ bool
 fcgi_accept(struct fcgi *fcgi)
 {
 	return FCGX_Accept_r(&fcgi->request) == 0;
+}
+
+bool
+fcgi_is_waiting(void)
+{
+	struct pollfd listening = { .fd = 0, .events = POLLIN };
+
+	return poll(&listening, 1, 0) == 1;
 }
 
 static const char *
@@ -82,5 +91,14 @@ fcgi_answer(struct fcgi *fcgi, struct str head, struct str body)
 {
 	(void)FCGX_PutStr(head.ptr, (int)head.len, fcgi->request.out);
 	(void)FCGX_PutStr(body.ptr, (int)body.len, fcgi->request.out);
+	/*
+	 * libfcgi closes by waiting for the router to close first, so that
+	 * nothing unread makes the kernel drop the answer: a sleep and a waking
+	 * for every request.  Of a request that was read to its end nothing is
+	 * unread, and a detached one is closed at once.
+	 */
+	if (FCGX_GetChar(fcgi->request.in) == -1 &&
+	    FCGX_GetError(fcgi->request.in) == 0)
+		FCGX_Detach(&fcgi->request);
 	FCGX_Finish_r(&fcgi->request);
 }

@@ -20,6 +20,9 @@ void fcgi_free(struct fcgi *fcgi);
  */
 bool fcgi_accept(struct fcgi *fcgi);
 
+/* Would fcgi_accept() return at once?  For whoever serves the socket alone. */
+bool fcgi_is_waiting(void);
+
 /* A parameter of the router, or "". Lives until the next accept. */
 struct str fcgi_param(const struct fcgi *fcgi, const char *name);
 
