@@ -105,7 +105,8 @@ bench: deps-bench
 	@tests/bench/run $(BUILD)
 
 .PHONY: bench-programs
-bench-programs: $(BUILD)/tests/bench/constant $(BUILD)/tests/bench/raw-sqlite
+bench-programs: $(BUILD)/tests/bench/constant $(BUILD)/tests/bench/raw-sqlite \
+                $(BUILD)/tests/bench/publish
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBRARY)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
