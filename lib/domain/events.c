@@ -27,6 +27,7 @@ events_append(struct db *db, enum event_kind kind, const struct uuid *user_id,
 	return db_run(stmt);
 }
 
+/* Of no rows the maximum is NULL, which reads as 0. */
 static enum err
 read_id(struct db_stmt *stmt, int64_t *ret_id)
 {
@@ -41,8 +42,7 @@ read_id(struct db_stmt *stmt, int64_t *ret_id)
 enum err
 events_newest(struct db *db, int64_t *ret_id)
 {
-	static const char sql[] =
-	    "SELECT id FROM events ORDER BY id DESC LIMIT 1";
+	static const char sql[] = "SELECT max(id) FROM events";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
 	return read_id(stmt, ret_id);
@@ -51,8 +51,8 @@ events_newest(struct db *db, int64_t *ret_id)
 enum err
 events_newest_of(struct db *db, const struct uuid *user_id, int64_t *ret_id)
 {
-	static const char sql[] = "SELECT id FROM events WHERE user_id = ?1"
-				  " ORDER BY id DESC LIMIT 1";
+	static const char sql[] =
+	    "SELECT max(id) FROM events WHERE user_id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
 	db_bind_uuid(stmt, 1, user_id);

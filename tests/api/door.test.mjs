@@ -53,7 +53,8 @@ const doors = {
 		target: "/storage/v1/object/sign/videos/a.mp4?token=AAAA" },
 	"rest": { auth: "optional", dialect: "rest", target: "/rest/v1/themes" },
 	"rest-users": { auth: "optional", dialect: "rest" },
-	"stream-ticket": { auth: "user", body: () => ({}) },
+	"stream-ticket": { auth: "user",
+		body: () => ({ user_id: null }) },
 	"update-user-settings": { auth: "user",
 		body: () => ({ theme_preference: "dark" }) },
 };

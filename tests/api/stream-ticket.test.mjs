@@ -34,8 +34,9 @@ test("each ticket is another one and lives half a minute", async () => {
 	await assertStatements(rendio, res, 1);
 });
 
-test("a member in the body is 400, no user 401", async () => {
-	assertError(await post({ user_id: ada.user_id }), 400,
+test("an unknown member is 400, no user 401", async () => {
+	assertPersonal(await post({ user_id: ada.user_id }));
+	assertError(await post({ job_id: ada.user_id }), 400,
 	    "invalid_request");
 	assertError(await post({}, {}), 401, "unauthorized");
 	assertError(await post({}, { bearer: rendio.anonKey }), 401,
