@@ -132,6 +132,7 @@ struct engine {
 	struct watch *watches[ENGINE_BUCKETS];
 	struct address *addresses[ENGINE_BUCKETS];
 	struct used_ticket *tickets[TICKET_BUCKETS];
+	int hangup_fd; /* of epoll(7): streams whose client goes */
 	int64_t cursor; /* the newest event that was read */
 	int64_t started_ms;
 };

@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <libwebsockets.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -227,6 +228,22 @@ bound_kernel_memory(struct lws *wsi)
 	    sizeof(bytes));
 }
 
+/*
+ * Once an answer has begun this version of the library does not look at its
+ * client any more, and would never find out that it has gone.
+ */
+static void
+watch_hangup(struct engine *engine, struct conn *conn)
+{
+	struct epoll_event event = {
+		.events = EPOLLRDHUP | EPOLLONESHOT,
+		.data.ptr = conn,
+	};
+
+	(void)epoll_ctl(engine->hangup_fd, EPOLL_CTL_ADD,
+	    lws_get_socket_fd(conn->wsi), &event);
+}
+
 static int
 open_stream(struct engine *engine, struct lws *wsi, struct conn *conn,
     struct str path)
@@ -267,6 +284,7 @@ open_stream(struct engine *engine, struct lws *wsi, struct conn *conn,
 	/* Its headers' memory goes back, and no timer ends it. */
 	(void)lws_http_headers_detach(wsi);
 	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+	watch_hangup(engine, conn);
 	wire_wake(conn);
 	return 0;
 }
@@ -423,6 +441,28 @@ on_nudge(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 }
 
 static int
+on_hangup(struct lws *wsi, enum lws_callback_reasons reason, void *user,
+    void *in, size_t length)
+{
+	struct epoll_event events[64];
+	int n;
+
+	(void)user, (void)in, (void)length;
+	if (reason != LWS_CALLBACK_RAW_RX_FILE)
+		return 0;
+	/* A connection that was closed is not in the set any more. */
+	n = epoll_wait(lws_get_socket_fd(wsi), events, 64, 0);
+	/* At once: until then it would wake the loop again and again. */
+	for (int i = 0; i < n; i++) {
+		const struct conn *conn = events[i].data.ptr;
+
+		lws_set_timeout(conn->wsi, PENDING_TIMEOUT_USER_REASON_BASE,
+		    LWS_TO_KILL_SYNC);
+	}
+	return 0;
+}
+
+static int
 on_signal(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     void *in, size_t length)
 {
@@ -436,6 +476,7 @@ on_signal(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 static const struct lws_protocols protocols[] = {
 	{ "realtime", on_connection, sizeof(struct conn), 4096, 0, NULL, 0 },
 	{ "nudge", on_nudge, 0, 0, 0, NULL, 0 },
+	{ "hangup", on_hangup, 0, 0, 0, NULL, 0 },
 	{ "signal", on_signal, 0, 0, 0, NULL, 0 },
 	{ NULL, NULL, 0, 0, 0, NULL, 0 },
 };
@@ -520,7 +561,9 @@ serve(struct engine *engine, sigset_t *signals)
 	    (int)sizeof(path))
 		return;
 	ticker.context = listen_at(engine, path);
+	engine->hangup_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (ticker.context == NULL ||
+	    !watch_file(ticker.context, engine->hangup_fd, "hangup") ||
 	    !watch_file(ticker.context,
 		nudge_receiver(&engine->app.config, NUDGE_REALTIME), "nudge") ||
 	    !watch_file(ticker.context,
