@@ -13,15 +13,18 @@
  *                             Retry-After and X-RateLimit-Limit, -Remaining
  *                             and -Reset (all of them in seconds)
  *   503 service_unavailable   Apple cannot be asked just now, and this device
- *                             id has an account; or too many phones at once
+ *                             id has an account
  *
  * grant is "granted" (just now), "already_claimed", "pending" (Apple could not
- * be asked or told: the next visit goes on) or "withheld" (the device id has
- * opened too many accounts).
+ * be asked or told, or too many new phones came at once: the next visit goes
+ * on) or "withheld" (the device id has opened too many accounts, was refused
+ * by Apple too often, or Apple's bit of it does not stay as it is left).
  *
  * The gift: the account is written down with it pending, then Apple's bit is
  * set, then the credits are given (domain/devices.h).  Apple offers no way to
- * test and set, so phones that look new pass one at a time.
+ * test and set, and nothing but its answer tells two phones apart, so phones
+ * that look new pass one at a time.  Whose turn does not come soon goes in
+ * without the gift.
  */
 
 #include <sodium.h>
@@ -89,8 +92,14 @@ identify(const struct app *app, const struct request *req, struct str device_id,
 
 	*entry = (struct device_entry){ .lang = req->lang,
 		.now_ms = req->now_ms,
-		.accounts_max =
-		    config_number(&app->config, CONFIG_DEVICE_ACCOUNTS_MAX) };
+		.limits = {
+		    .accounts_max =
+			config_number(&app->config, CONFIG_DEVICE_ACCOUNTS_MAX),
+		    .rejections_max = config_number(&app->config,
+			CONFIG_DEVICE_REJECTIONS_MAX),
+		    .bit_changes_max = config_number(&app->config,
+			CONFIG_DEVICE_BIT_CHANGES_MAX),
+		} };
 	entry->is_secret =
 	    uuid_parse(device_id, &uuid) && uuid_version(&uuid) == 4;
 	if (entry->is_secret) {
@@ -203,7 +212,7 @@ enter(struct app *app, struct visit *visit)
 	err = devices_enter(app->db, entry);
 	if (err == OK && entry->must_set_bit)
 		err = set_bit(app, visit, &is_set);
-	if (err != OK || !is_set || !entry->is_verified ||
+	if (err != OK || !is_set || !entry->is_verified || entry->must_wait ||
 	    entry->gift != GIFT_PENDING)
 		return err;
 	return devices_grant(app->db, entry,
@@ -223,10 +232,11 @@ enter_in_turn(struct app *app, struct visit *visit)
 	if (visit->entry.is_verified && !visit->entry.had_gift) {
 		(void)snprintf(path, sizeof(path), "%s/run/device-check.lock",
 		    config_text(&app->config, CONFIG_STATE_DIR));
-		if (!lockfile_take(path, TURN_WAIT_MS, &turn))
-			return ERR_SERVICE_UNAVAILABLE;
+		visit->entry.must_wait =
+		    !lockfile_take(path, TURN_WAIT_MS, &turn);
 		/* Whoever was before us may have been the same phone. */
-		err = ask_apple(app, visit);
+		if (!visit->entry.must_wait)
+			err = ask_apple(app, visit);
 		if (err != OK)
 			return err;
 	}
@@ -282,6 +292,8 @@ device_check(struct app *app, const struct request *req, struct response *res)
 int
 main(int argc, char **argv)
 {
+	static const int live_keys[] = { CONFIG_APPLE_TEAM_ID,
+		CONFIG_DEVICECHECK_KEY_ID, CONFIG_DEVICECHECK_KEY_FILE, -1 };
 	static const struct endpoint endpoint = {
 		.name = "device-check",
 		.path = "/functions/v1/device-check",
@@ -291,6 +303,7 @@ main(int argc, char **argv)
 		.body_bytes_max = APP_JSON_BYTES_MAX,
 		.processes = 4,
 		.read_timeout_s = 25,
+		.live_keys = live_keys,
 		.handle = device_check,
 	};
 

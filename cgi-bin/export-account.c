@@ -3,11 +3,13 @@
  * GET /functions/v1/export-account -- everything we hold about oneself, as one
  * JSON document: a list of rows for each kind of thing.
  *
- *   200 {"exported_at":…,"users":[{…}],"sessions":[…],"devices":[…],
- *        "apple_consents":[…],"jobs":[…],"attempts":[…],"requests":[…],"ledger_entries":[…],
- *        "credit_lots":[…],"objects":[…],"events":[…]}
+ *   200 {"exported_at":…,"users":[{…}],"merged_accounts":[…],
+ *        "sessions":[…],"devices":[…],"apple_consents":[…],"jobs":[…],
+ *        "attempts":[…],"requests":[…],"ledger_entries":[…],
+ *        "credit_lots":[…],"objects":[…],"hold_lots":[…],"events":[…]}
  *   401 unauthorized       no valid bearer token
  *   403 forbidden          user_id names somebody else
+ *   503 service_unavailable  the disk has no room for it
  *
  * The videos themselves are fetched like any other (get-video-jobs).
  */
@@ -17,36 +19,62 @@
 #include "domain/exports.h"
 
 /* Some hundred thousand jobs with prompts of usual length. */
-#define EXPORT_BYTES_MAX ((size_t)64 * 1024 * 1024)
+#define EXPORT_BYTES_MAX ((size_t)512 * 1024 * 1024)
+
+/* Kept in memory of it; one more row fits above this into an answer. */
+#define EXPORT_PART_BYTES ((size_t)256 * 1024)
+
+struct document {
+	const struct app *app;
+	struct response *res;
+	bool has_failed; /* to be written down: what follows is dropped */
+};
+
+static struct json_writer *
+writer_of(void *arg)
+{
+	const struct document *document = arg;
+
+	return &document->res->json;
+}
 
 static void
 begin_section(void *arg, const char *name)
 {
-	json_begin_array(arg, name);
+	json_begin_array(writer_of(arg), name);
 }
 
 static void
 end_section(void *arg)
 {
-	json_end_array(arg);
+	json_end_array(writer_of(arg));
 }
 
 static void
 begin_row(void *arg)
 {
-	json_begin_object(arg, NULL);
+	json_begin_object(writer_of(arg), NULL);
 }
 
 static void
 end_row(void *arg)
 {
-	json_end_object(arg);
+	struct document *document = arg;
+
+	json_end_object(&document->res->json);
+	if (document->res->body.len < EXPORT_PART_BYTES)
+		return;
+	if (document->has_failed ||
+	    !app_spool(document->app, document->res, EXPORT_BYTES_MAX)) {
+		document->has_failed = true;
+		buf_clear(&document->res->body);
+	}
 }
 
 static void
 write_value(void *arg, const struct export_value *value)
 {
-	struct json_writer *w = arg;
+	struct json_writer *w = writer_of(arg);
 
 	if (value->is_null) {
 		json_null(w, value->name);
@@ -74,9 +102,10 @@ write_value(void *arg, const struct export_value *value)
 static enum err
 export_account(struct app *app, const struct request *req, struct response *res)
 {
+	struct document document = { .app = app, .res = res };
+	const struct export_reader reader = { &document, begin_section,
+		begin_row, write_value, end_row, end_section };
 	struct json_writer *w = &res->json;
-	const struct export_reader reader = { w, begin_section, begin_row,
-		write_value, end_row, end_section };
 	enum err err;
 
 	json_begin_object(w, NULL);
@@ -84,6 +113,8 @@ export_account(struct app *app, const struct request *req, struct response *res)
 	err = exports_read(app->db, &req->user_id, &reader);
 	if (err != OK)
 		return err;
+	if (document.has_failed)
+		return ERR_SERVICE_UNAVAILABLE;
 	json_end_object(w);
 	app_attach(res, STR("account.json"));
 	return OK;
@@ -99,7 +130,6 @@ main(int argc, char **argv)
 		.auth = AUTH_USER,
 		.processes = 1,
 		.read_timeout_s = 60,
-		.response_bytes_max = EXPORT_BYTES_MAX,
 		.is_read_only = true,
 		.handle = export_account,
 	};

@@ -117,6 +117,8 @@ merge_guest_user(struct app *app, const struct request *req,
 int
 main(int argc, char **argv)
 {
+	static const int live_keys[] = { CONFIG_APPLE_TEAM_ID,
+		CONFIG_APPLEID_KEY_ID, CONFIG_APPLEID_KEY_FILE, -1 };
 	static const struct endpoint endpoint = {
 		.name = "merge-guest-user",
 		.path = "/functions/v1/merge-guest-user",
@@ -125,6 +127,7 @@ main(int argc, char **argv)
 		.body = BODY_JSON,
 		.body_bytes_max = APP_JSON_BYTES_MAX,
 		.read_timeout_s = 25,
+		.live_keys = live_keys,
 		.handle = merge_guest_user,
 	};
 

@@ -29,5 +29,9 @@ catalog_set_fields(const struct args *args, catalog_set *set,
 		return cli_misuse("no such field, or not a value for it; the"
 				  " fields before it were set",
 		    args->arg[i]);
+	if (err == ERR_CONFLICT)
+		return cli_fail("cost_per_generation follows from this model's"
+				" prices by the second: set"
+				" price.RESOLUTION.audio or .silent");
 	return err == OK ? CLI_OK : cli_fail_err(err);
 }

@@ -22,6 +22,20 @@ struct args {
 	const char *reason; /* NULL = not given */
 	const char *ttl_s; /* NULL = not given */
 	const char *nonce; /* NULL = not given */
+	/* The same of verify-jws and of the sandbox's shop. */
+	const char *kind;
+	const char *root; /* the others stand in arg */
+	const char *bundle_id;
+	const char *environment;
+	const char *app_id;
+	bool is_lax; /* --no-x509-strict */
+	const char *user;
+	const char *product;
+	const char *quantity;
+	const char *type;
+	const char *percent;
+	const char *cursor; /* of appstore's lists */
+	const char *keep; /* NULL = not given */
 };
 
 /* Options a command takes. */
@@ -30,6 +44,13 @@ enum {
 	OPTION_REASON = 1 << 1,
 	OPTION_TTL = 1 << 2,
 	OPTION_NONCE = 1 << 3,
+	OPTION_JWS = 1 << 4, /* what verify-jws wants to know */
+	OPTION_SALE = 1 << 5,
+	OPTION_TYPE = 1 << 6,
+	OPTION_PERCENT = 1 << 7,
+	OPTION_ENVIRONMENT = 1 << 8,
+	OPTION_CURSOR = 1 << 9,
+	OPTION_KEEP = 1 << 10,
 };
 
 int init_command(const struct args *args);
@@ -46,9 +67,18 @@ int model_list_command(const struct args *args);
 int model_set_command(const struct args *args);
 int theme_list_command(const struct args *args);
 int theme_set_command(const struct args *args);
+int backup_command(const struct args *args);
+int restore_command(const struct args *args);
 int token_command(const struct args *args);
 int sandbox_device_command(const struct args *args);
 int sandbox_identity_command(const struct args *args);
+int sandbox_purchase_command(const struct args *args);
+int sandbox_refund_command(const struct args *args);
+int appstore_transaction_command(const struct args *args);
+int appstore_refunds_command(const struct args *args);
+int appstore_notifications_command(const struct args *args);
+int appstore_test_command(const struct args *args);
+int verify_jws_command(const struct args *args);
 
 /* Says what went wrong, and gives the status to end with. */
 int cli_fail(const char *problem);

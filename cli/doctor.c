@@ -10,6 +10,9 @@
 #include "base/clock.h"
 #include "domain/deletions.h"
 #include "domain/devices.h"
+#include "provider/appleid.h"
+#include "provider/appstore.h"
+#include "wire/es256.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -160,6 +163,23 @@ days_left(const char *path, int *ret_days)
 	return ok;
 }
 
+/* What verifying purchases needs; `rendio appstore test` asks Apple. */
+static void
+check_purchases(struct doctor *d, const struct config *config)
+{
+	struct buf problem;
+
+	buf_init(&problem, 512);
+	if (appstore_is_ready(config, &problem))
+		note(d, GREEN, "purchases", "", "of %s",
+		    appstore_bundle_id(config));
+	else
+		note(d, RED, "purchases", "mend the configuration", "%s",
+		    problem.ptr);
+	buf_free(&problem);
+	appstore_forget();
+}
+
 static void
 check_certificate(struct doctor *d)
 {
@@ -176,6 +196,77 @@ check_certificate(struct doctor *d)
 		    days);
 	else
 		note(d, GREEN, "certificate", "", "good for %d days", days);
+}
+
+/* A service of Apple that wants requests signed by a key of the team. */
+static const struct apple_service {
+	const char *what;
+	enum config_key url;
+	enum config_key key_id;
+	enum config_key key_file;
+	const char *fix;
+} apple_services[] = {
+	{ "devicecheck", CONFIG_DEVICECHECK_URL, CONFIG_DEVICECHECK_KEY_ID,
+	    CONFIG_DEVICECHECK_KEY_FILE,
+	    "set RENDIO_APPLE_TEAM_ID, RENDIO_DEVICECHECK_KEY_ID and"
+	    " RENDIO_DEVICECHECK_KEY_FILE (a key with DeviceCheck:"
+	    " developer.apple.com, Keys)" },
+	{ "apple id", CONFIG_APPLEID_URL, CONFIG_APPLEID_KEY_ID,
+	    CONFIG_APPLEID_KEY_FILE,
+	    "set RENDIO_APPLE_TEAM_ID, RENDIO_APPLEID_KEY_ID and"
+	    " RENDIO_APPLEID_KEY_FILE (a key with Sign in with Apple:"
+	    " developer.apple.com, Keys); without it no consent can be taken"
+	    " back when an account is deleted" },
+};
+
+/* Does the file hold a key that signs? */
+static bool
+signs(const struct config *config, const struct apple_service *service)
+{
+	CLEANUP(buf_free) struct buf key = { 0 };
+	CLEANUP(buf_free) struct buf token = { 0 };
+	bool ok;
+
+	buf_init(&key, ES256_KEY_FILE_BYTES_MAX);
+	buf_init(&token, ES256_KEY_FILE_BYTES_MAX);
+	ok = config_read_file(config_text(config, service->key_file), false,
+		 &key) &&
+	    es256_jwt(buf_str(&key), config_text(config, service->key_id),
+		STR("{}"), &token);
+	if (key.len > 0)
+		explicit_bzero(key.ptr, key.len);
+	return ok;
+}
+
+static void
+check_apple_service(struct doctor *d, const struct config *config,
+    const struct apple_service *service)
+{
+	if (config_is_sandbox(config) && !config_is_set(config, service->url))
+		note(d, GREEN, service->what, "", "the sandbox's stand-in");
+	else if (!config_is_set(config, CONFIG_APPLE_TEAM_ID) ||
+	    !config_is_set(config, service->key_id) ||
+	    !config_is_set(config, service->key_file))
+		note(d, RED, service->what, service->fix, "not configured");
+	else if (!signs(config, service))
+		note(d, RED, service->what, service->fix,
+		    "%s cannot be read, or is no key that signs",
+		    config_text(config, service->key_file));
+	else
+		note(d, GREEN, service->what, "", "signs by key %s",
+		    config_text(config, service->key_id));
+}
+
+static void
+check_apple(struct doctor *d, const struct config *config)
+{
+	for (size_t i = 0;
+	     i < sizeof(apple_services) / sizeof(apple_services[0]); i++)
+		check_apple_service(d, config, &apple_services[i]);
+	if (!appleid_is_configured(config))
+		note(d, YELLOW, "apple id",
+		    "set RENDIO_APPLE_BUNDLE_ID or RENDIO_APPLEID_CLIENT_IDS",
+		    "no app is named: nobody can sign in with Apple");
 }
 
 static void
@@ -346,7 +437,9 @@ check_all(struct doctor *d)
 		note(d, GREEN, "configuration", "", "mode %s, state in %s",
 		    config_text(&config, CONFIG_MODE), d->state_dir);
 		check_keys(d, &config);
+		check_purchases(d, &config);
 		check_certificate(d);
+		check_apple(d, &config);
 		check_clock(d);
 		check_disk(d);
 		check_database(d);

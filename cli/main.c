@@ -25,6 +25,9 @@ struct command {
 /* Fields given to one `set`; more than a model or theme has. */
 #define FIELDS_MAX 32
 
+/* Roots that verify-jws may be given; more than Apple has. */
+#define ROOT_FILES_MAX 8
+
 static const struct command commands[] = {
 	{ "init", "", "make what is missing: directories, keys, database", 0, 0,
 	    0, init_command },
@@ -54,6 +57,12 @@ static const struct command commands[] = {
 	    0, 0, OPTION_JSON, theme_list_command },
 	{ "theme set", "ID KEY=VALUE...", "change a theme", 2, 1 + FIELDS_MAX,
 	    0, theme_set_command },
+	{ "backup", "FILE | DIRECTORY [--keep N] [--json]",
+	    "write everything into one file, and prove that it is good", 1, 1,
+	    OPTION_JSON | OPTION_KEEP, backup_command },
+	{ "restore", "FILE",
+	    "bring a backup back, where there is no database yet", 1, 1, 0,
+	    restore_command },
 	{ "token", "ID [--ttl-s N]", "print an access token for a user", 1, 1,
 	    OPTION_TTL, token_command },
 	{ "sandbox device", "NAME",
@@ -62,6 +71,32 @@ static const struct command commands[] = {
 	{ "sandbox identity", "SUB [--nonce RAW]",
 	    "print an identity token of the pretended Apple ID SUB", 1, 1,
 	    OPTION_NONCE, sandbox_identity_command },
+	{ "sandbox purchase",
+	    "--user ID --product P [--quantity N] [--type TYPE]",
+	    "print a signed transaction of the pretended App Store", 0, 0,
+	    OPTION_SALE | OPTION_TYPE, sandbox_purchase_command },
+	{ "sandbox refund", "TRANSACTION [--percent N] [--type TYPE]",
+	    "print the signed notification that it was refunded", 1, 1,
+	    OPTION_PERCENT | OPTION_TYPE, sandbox_refund_command },
+	{ "appstore transaction", "ID", "look a purchase up at Apple", 1, 1,
+	    OPTION_JSON, appstore_transaction_command },
+	{ "appstore refunds", "ID [--environment E] [--cursor C]",
+	    "a page of what Apple refunded to the payer of a purchase", 1, 1,
+	    OPTION_JSON | OPTION_ENVIRONMENT | OPTION_CURSOR,
+	    appstore_refunds_command },
+	{ "appstore notifications", "[--environment E] [--cursor C]",
+	    "a page of the notifications that Apple could not deliver", 0, 0,
+	    OPTION_JSON | OPTION_ENVIRONMENT | OPTION_CURSOR,
+	    appstore_notifications_command },
+	{ "appstore test", "[TOKEN] [--environment E]",
+	    "ask for a test notification; with its token, how it went", 0, 1,
+	    OPTION_JSON | OPTION_ENVIRONMENT, appstore_test_command },
+	{ "verify-jws",
+	    "--kind transaction|renewal|notification|app_transaction\n"
+	    "    [--root FILE...] --bundle-id B --environment E [--app-id N]\n"
+	    "    [--no-x509-strict]",
+	    "judge a JWS of the App Store, read from standard input", 0,
+	    ROOT_FILES_MAX, OPTION_JWS | OPTION_JSON, verify_jws_command },
 };
 
 #define COMMANDS_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -185,35 +220,76 @@ wants_help(int count, char **words)
 	return false;
 }
 
+/* Where an option's value goes; a flag has none and sets a bool. */
+struct option {
+	const char *name;
+	unsigned option;
+	bool is_flag;
+	size_t offset;
+};
+
+static const struct option options[] = {
+	{ "--json", OPTION_JSON, true, offsetof(struct args, is_json) },
+	{ "--reason", OPTION_REASON, false, offsetof(struct args, reason) },
+	{ "--ttl-s", OPTION_TTL, false, offsetof(struct args, ttl_s) },
+	{ "--nonce", OPTION_NONCE, false, offsetof(struct args, nonce) },
+	{ "--keep", OPTION_KEEP, false, offsetof(struct args, keep) },
+	{ "--kind", OPTION_JWS, false, offsetof(struct args, kind) },
+	{ "--root", OPTION_JWS, false, offsetof(struct args, root) },
+	{ "--bundle-id", OPTION_JWS, false, offsetof(struct args, bundle_id) },
+	{ "--environment", OPTION_JWS | OPTION_ENVIRONMENT, false,
+	    offsetof(struct args, environment) },
+	{ "--app-id", OPTION_JWS, false, offsetof(struct args, app_id) },
+	{ "--no-x509-strict", OPTION_JWS, true, offsetof(struct args, is_lax) },
+	{ "--user", OPTION_SALE, false, offsetof(struct args, user) },
+	{ "--product", OPTION_SALE, false, offsetof(struct args, product) },
+	{ "--quantity", OPTION_SALE, false, offsetof(struct args, quantity) },
+	{ "--type", OPTION_TYPE, false, offsetof(struct args, type) },
+	{ "--cursor", OPTION_CURSOR, false, offsetof(struct args, cursor) },
+	{ "--percent", OPTION_PERCENT, false, offsetof(struct args, percent) },
+};
+
+static const struct option *
+find_option(const struct command *command, const char *word)
+{
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if ((command->options & options[i].option) != 0 &&
+		    strcmp(word, options[i].name) == 0)
+			return &options[i];
+	return NULL;
+}
+
 /* Takes the options out of the words; false at one that is not known here. */
 static bool
 parse(const struct command *command, int count, char **words, struct args *args)
 {
+	const bool yes = true;
+
 	*args = (struct args){ .arg = words };
 	for (int i = 0; i < count; i++) {
-		const char **value = NULL;
+		const struct option *option;
+		const char *value = NULL;
 
 		if (strncmp(words[i], "--", 2) != 0) {
 			args->arg[args->count++] = words[i];
 			continue;
 		}
-		if (strcmp(words[i], "--json") == 0 &&
-		    (command->options & OPTION_JSON) != 0) {
-			args->is_json = true;
+		option = find_option(command, words[i]);
+		if (option == NULL || (!option->is_flag && i + 1 == count))
+			return false;
+		if (option->is_flag) {
+			memcpy((char *)args + option->offset, &yes,
+			    sizeof(yes));
 			continue;
 		}
-		if (strcmp(words[i], "--reason") == 0 &&
-		    (command->options & OPTION_REASON) != 0)
-			value = &args->reason;
-		else if (strcmp(words[i], "--ttl-s") == 0 &&
-		    (command->options & OPTION_TTL) != 0)
-			value = &args->ttl_s;
-		else if (strcmp(words[i], "--nonce") == 0 &&
-		    (command->options & OPTION_NONCE) != 0)
-			value = &args->nonce;
-		if (value == NULL || i + 1 == count)
-			return false;
-		*value = words[++i];
+		memcpy(&value, (char *)args + option->offset, sizeof(value));
+		/* A second root is one more, not another one. */
+		if (value != NULL && strcmp(option->name, "--root") == 0) {
+			args->arg[args->count++] = words[++i];
+			continue;
+		}
+		value = words[++i];
+		memcpy((char *)args + option->offset, &value, sizeof(value));
 	}
 	return args->count >= command->args_min &&
 	    args->count <= command->args_max;

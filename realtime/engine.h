@@ -14,7 +14,8 @@
  * nudge costs a moment and a restart costs nothing: whoever returns is told
  * the present state, or all that is newer than the last id they name.
  *
- * HTTP and RFC 6455 are libwebsockets' business; main.c alone speaks to it.
+ * HTTP and RFC 6455 are libwebsockets' business; main.c and
+ * reply.c speak to it.
  */
 
 struct lws;

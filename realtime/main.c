@@ -9,13 +9,13 @@
 
 #include "engine.h"
 
-#include "app/answer.h"
 #include "app/auth.h"
 #include "app/nudge.h"
 #include "app/state.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "power.h"
+#include "reply.h"
 #include "socket.h"
 
 #include <assert.h>
@@ -40,20 +40,11 @@
 /* Requests whose headers are being read at the same time. */
 #define HEADS_MAX 256
 
-/* When to come again if all places of an address are taken. */
-#define WAIT_FOR_ROOM_S 10
-
 /* Supervisors restart at once; one that cannot start must not spin. */
 #define RESTART_DELAY_S 1
 
 /* A message with the room that the library wants before it. */
 static unsigned char scratch[LWS_PRE + CONN_MESSAGE_BYTES_MAX];
-
-/* An error is told as the functions do. */
-static const struct endpoint as_function = {
-	.name = "realtime",
-	.dialect = DIALECT_FUNCTIONS,
-};
 
 static struct engine *
 engine_of(struct lws *wsi)
@@ -122,100 +113,6 @@ read_request(struct engine *engine, struct lws *wsi,
 	    header(engine, wsi, "x-rendio-query:"), &asked->req.query);
 }
 
-/* --- what is answered at once -------------------------------------------------- */
-
-struct head {
-	struct lws *wsi;
-	unsigned char bytes[LWS_PRE + 1024];
-	unsigned char *p;
-	bool failed;
-};
-
-static void
-head_begin(struct head *h, struct lws *wsi, int status,
-    const char *content_type, unsigned long long length)
-{
-	h->wsi = wsi;
-	h->p = h->bytes + LWS_PRE;
-	h->failed =
-	    lws_add_http_common_headers(wsi, (unsigned)status, content_type,
-		length, &h->p, h->bytes + sizeof(h->bytes) - 1) != 0;
-}
-
-static void
-head_add(struct head *h, const char *name, const char *value)
-{
-	h->failed = h->failed ||
-	    lws_add_http_header_by_name(h->wsi, (const unsigned char *)name,
-		(const unsigned char *)value, (int)strlen(value), &h->p,
-		h->bytes + sizeof(h->bytes) - 1) != 0;
-}
-
-static void
-head_add_int64(struct head *h, const char *name, int64_t value)
-{
-	char text[24];
-
-	(void)snprintf(text, sizeof(text), "%lld", (long long)value);
-	head_add(h, name, text);
-}
-
-static bool
-head_send(struct head *h)
-{
-	head_add(h, "cache-control:", "no-store");
-	return !h->failed &&
-	    lws_finalize_write_http_header(h->wsi, h->bytes + LWS_PRE, &h->p,
-		h->bytes + sizeof(h->bytes) - 1) == 0;
-}
-
-/* What a limit or an outage says besides. */
-static void
-head_add_wait(struct head *h, const struct response *res)
-{
-	if (res->retry_after_s > 0)
-		head_add_int64(h, "retry-after:", res->retry_after_s);
-	if (res->limit_max == 0)
-		return;
-	head_add_int64(h, "x-ratelimit-limit:", res->limit_max);
-	head_add_int64(h, "x-ratelimit-remaining:", res->limit_remaining);
-	head_add_int64(h, "x-ratelimit-reset:", res->limit_reset_s);
-}
-
-static int
-refuse(struct engine *engine, struct lws *wsi, const struct request *req,
-    enum err err)
-{
-	struct response res;
-	struct head head;
-	struct log log;
-
-	buf_clear(&engine->text);
-	answer_init(&res, &engine->text);
-	answer_error(&res, &as_function, req, err);
-	if (err == ERR_RATE_LIMITED) {
-		/* Somebody of that address has to go first. */
-		res.limit_max = config_number(&engine->app.config,
-		    CONFIG_STREAMS_PER_ADDRESS_MAX);
-		res.limit_reset_s = WAIT_FOR_ROOM_S;
-		res.retry_after_s = WAIT_FOR_ROOM_S;
-	}
-	head_begin(&head, wsi, res.status, "application/json", res.body.len);
-	head_add_wait(&head, &res);
-	if (head_send(&head)) {
-		memcpy(scratch + LWS_PRE, res.body.ptr, res.body.len);
-		(void)lws_write(wsi, scratch + LWS_PRE, res.body.len,
-		    LWS_WRITE_HTTP_FINAL);
-	}
-	engine->text = res.body;
-	log = log_begin(LOG_INFO, "stream");
-	log_str(&log, "request_id", req->request_id);
-	log_int64(&log, "status", res.status);
-	log_text(&log, "code", res.code);
-	log_end(&log);
-	return -1;
-}
-
 /* --- streams --------------------------------------------------------------------- */
 
 /* A router that does not read is noticed early. */
@@ -249,36 +146,38 @@ open_stream(struct engine *engine, struct lws *wsi, struct conn *conn,
     struct str path)
 {
 	struct stream_request asked;
-	struct head head;
+	struct reply_head head;
 	enum conn_kind kind;
 	bool is_done = false;
 	enum err err;
 
 	if (!read_request(engine, wsi, &asked))
-		return refuse(engine, wsi, &asked.req, ERR_INVALID_REQUEST);
+		return reply_refuse(engine, wsi, &asked.req,
+		    ERR_INVALID_REQUEST);
 	if (str_equal(path, STR("/job-events")))
 		kind = CONN_JOB_STREAM;
 	else if (str_equal(path, STR("/user-events")))
 		kind = CONN_USER_STREAM;
 	else /* a websocket's path, but no upgrade */
-		return refuse(engine, wsi, &asked.req, ERR_INVALID_REQUEST);
+		return reply_refuse(engine, wsi, &asked.req,
+		    ERR_INVALID_REQUEST);
 	if (!address_enter(engine, asked.req.remote_address, conn))
-		return refuse(engine, wsi, &asked.req, ERR_RATE_LIMITED);
+		return reply_refuse(engine, wsi, &asked.req, ERR_RATE_LIMITED);
 	conn_open(engine, conn, wsi, CONN_NEW);
 	(void)str_copy(asked.req.request_id, conn->request_id,
 	    sizeof(conn->request_id));
 	err = stream_begin(engine, conn, kind, &asked, &is_done);
 	if (err != OK)
-		return refuse(engine, wsi, &asked.req, err);
+		return reply_refuse(engine, wsi, &asked.req, err);
 	if (is_done) {
 		/* This status alone makes an EventSource give up for good. */
-		head_begin(&head, wsi, 204, NULL, 0);
-		(void)head_send(&head);
+		reply_begin(&head, wsi, 204, NULL, 0);
+		(void)reply_send(&head);
 		return -1;
 	}
-	head_begin(&head, wsi, 200, "text/event-stream",
+	reply_begin(&head, wsi, 200, "text/event-stream",
 	    LWS_ILLEGAL_HTTP_CONTENT_LEN);
-	if (!head_send(&head))
+	if (!reply_send(&head))
 		return -1;
 	bound_kernel_memory(wsi);
 	/* Its headers' memory goes back, and no timer ends it. */
@@ -334,17 +233,20 @@ check_socket(struct engine *engine, struct lws *wsi)
 	struct str key = STR(""), text = STR("");
 
 	if (!read_request(engine, wsi, &asked))
-		return refuse(engine, wsi, &asked.req, ERR_INVALID_REQUEST);
+		return reply_refuse(engine, wsi, &asked.req,
+		    ERR_INVALID_REQUEST);
 	(void)http_query_get(&asked.req.query, "apikey", &key);
 	if (key.len == 0)
 		key = asked.apikey;
 	if (!auth_is_anon_key(&engine->app, key))
-		return refuse(engine, wsi, &asked.req, ERR_INVALID_API_KEY);
+		return reply_refuse(engine, wsi, &asked.req,
+		    ERR_INVALID_API_KEY);
 	(void)http_query_get(&asked.req.query, "vsn", &text);
 	if (!phoenix_version_parse(text, &version))
-		return refuse(engine, wsi, &asked.req, ERR_INVALID_REQUEST);
+		return reply_refuse(engine, wsi, &asked.req,
+		    ERR_INVALID_REQUEST);
 	if (!address_has_room(engine, asked.req.remote_address))
-		return refuse(engine, wsi, &asked.req, ERR_RATE_LIMITED);
+		return reply_refuse(engine, wsi, &asked.req, ERR_RATE_LIMITED);
 	return 0;
 }
 
@@ -598,7 +500,7 @@ main(void)
 		return 1;
 	}
 	engine.app = (struct app){
-		.endpoint = &as_function,
+		.endpoint = reply_endpoint(),
 		.config = state.config,
 		.keys = state.keys,
 		.db = state.db,

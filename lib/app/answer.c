@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/answer.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 
 /* The version of GoTrue's error body that we speak (supabase-js needs it). */
@@ -15,10 +16,19 @@ answer_init(struct response *res, struct buf *body)
 	*res = (struct response){
 		.status = 200,
 		.body = *body,
+		.spool_fd = -1,
 		.content_type = "application/json",
 		.cache_control = "no-store",
 		.code = "ok",
 	};
+}
+
+void
+answer_forget_spool(struct response *res)
+{
+	cleanup_fd(&res->spool_fd);
+	res->spool_fd = -1;
+	res->spool_bytes = 0;
 }
 
 static void
@@ -105,6 +115,7 @@ answer_special(struct response *res, const struct endpoint *endpoint,
     const struct request *req, int status, const char *code, const char *text)
 {
 	buf_clear(&res->body);
+	answer_forget_spool(res);
 	res->status = status;
 	res->code = code;
 	res->content_type = "application/json";
@@ -259,7 +270,8 @@ answer_head(const struct response *res, struct buf *head)
 	/* The router takes the length of a file from the file. */
 	if (res->accel_path[0] == '\0' && res->status != 204 &&
 	    res->status != 304)
-		buf_appendf(head, "Content-Length: %zu\r\n", res->body.len);
+		buf_appendf(head, "Content-Length: %zu\r\n",
+		    res->spool_bytes + res->body.len);
 	buf_append(head, STR("\r\n"));
 	return ok && !head->failed;
 }

@@ -11,6 +11,9 @@
 
 void answer_init(struct response *res, struct buf *body);
 
+/* Gives the beginning of a large answer up, which waits in a file. */
+void answer_forget_spool(struct response *res);
+
 /* Makes the response say this error, in the endpoint's dialect. */
 void answer_error(struct response *res, const struct endpoint *endpoint,
     const struct request *req, enum err err);

@@ -84,6 +84,8 @@ struct response {
 	int status; /* 200 unless set */
 	struct buf body;
 	struct json_writer json; /* writes into body */
+	int spool_fd; /* what comes before the body; -1 = nothing */
+	size_t spool_bytes;
 	const char *content_type; /* application/json */
 	const char *cache_control; /* no-store */
 	char etag[72]; /* with quotes; "" = none */
@@ -116,7 +118,6 @@ struct endpoint {
 	size_t body_bytes_max;
 	int processes; /* 0 = 2 */
 	int read_timeout_s; /* the router waits this long; 0 = 15 */
-	size_t response_bytes_max; /* 0 = 4 MiB */
 	bool is_sandbox_only;
 	bool sends_files; /* may answer with accel_path */
 	bool is_read_only; /* its connection refuses to write */

@@ -54,7 +54,7 @@ redeem(const struct app *app, const struct request *req,
     struct str code)
 {
 	struct identity_consent consent = { 0 };
-	CLEANUP(buf_free) struct buf token;
+	CLEANUP(buf_free) struct buf token = { 0 };
 	enum err err = ERR_SERVICE_UNAVAILABLE;
 
 	buf_init(&token, REFRESH_BYTES_MAX);

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/files.h"
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "store/objects.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 void
 app_send_media(struct response *res, const struct media *media)
@@ -22,8 +26,8 @@ app_send_media(struct response *res, const struct media *media)
 void
 app_attach(struct response *res, struct str name)
 {
-	CLEANUP(buf_free) struct buf encoded;
-	CLEANUP(buf_free) struct buf value;
+	CLEANUP(buf_free) struct buf encoded = { 0 };
+	CLEANUP(buf_free) struct buf value = { 0 };
 
 	buf_init(&value, sizeof(res->disposition) - 1);
 	buf_init(&encoded, sizeof(res->disposition));
@@ -41,4 +45,49 @@ app_attach(struct response *res, struct str name)
 	}
 	(void)str_copy(buf_str(&value), res->disposition,
 	    sizeof(res->disposition));
+}
+
+/* The file goes with its descriptor, whatever becomes of this process. */
+static int
+open_spool(const struct app *app)
+{
+	char path[CONFIG_VALUE_BYTES_MAX + 8];
+
+	(void)snprintf(path, sizeof(path), "%s/tmp",
+	    config_text(&app->config, CONFIG_STATE_DIR));
+	return open(path, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+}
+
+static bool
+append_to_file(int fd, struct str bytes)
+{
+	while (bytes.len > 0) {
+		const ssize_t n = write(fd, bytes.ptr, bytes.len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		bytes.ptr += n;
+		bytes.len -= (size_t)n;
+	}
+	return true;
+}
+
+bool
+app_spool(const struct app *app, struct response *res, size_t bytes_max)
+{
+	const struct str part = buf_str(&res->body);
+
+	if (res->spool_fd < 0)
+		res->spool_fd = open_spool(app);
+	if (res->body.failed || part.len > bytes_max - res->spool_bytes ||
+	    res->spool_fd < 0 || !append_to_file(res->spool_fd, part)) {
+		log_line(LOG_ERROR, "spool", "problem",
+		    "a large answer does not fit");
+		return false;
+	}
+	res->spool_bytes += part.len;
+	buf_clear(&res->body);
+	return true;
 }

@@ -20,4 +20,12 @@ void app_send_media(struct response *res, const struct media *media);
  */
 void app_attach(struct response *res, struct str name);
 
+/*
+ * Moves the present body into a file without a name, from which it is sent
+ * before what is appended from now on: memory is needed for a part of a large
+ * answer only.  False, with the cause logged, when the disk does not take it or
+ * the answer grows past bytes_max.
+ */
+bool app_spool(const struct app *app, struct response *res, size_t bytes_max);
+
 #endif

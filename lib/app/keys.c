@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/keys.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/config.h"
 #include "base/uuid.h"
 #include "provider/appleid_keys.h"
+#include "provider/appstore_sandbox.h"
 #include "wire/http.h"
 #include "wire/rs256.h"
 
@@ -88,7 +90,7 @@ random_hex(char hex[KEY_HEX_LENGTH + 1])
 static bool
 create_sandbox_identity_key(const char *state_dir, struct buf *problem)
 {
-	CLEANUP(buf_free) struct buf pem;
+	CLEANUP(buf_free) struct buf pem = { 0 };
 	char path[KEY_PATH_BYTES];
 	bool ok;
 
@@ -102,6 +104,25 @@ create_sandbox_identity_key(const char *state_dir, struct buf *problem)
 		buf_appendf(problem, "no RSA key can be made");
 		return false;
 	}
+	ok = create_file(path, pem.ptr, 0600, problem);
+	sodium_memzero(pem.ptr, pem.len);
+	return ok;
+}
+
+/* The stand-in for the App Store signs below a chain of its own. */
+static bool
+create_sandbox_store_key(const char *state_dir, struct buf *problem)
+{
+	CLEANUP(buf_free) struct buf pem;
+	char path[KEY_PATH_BYTES];
+	bool ok;
+
+	buf_init(&pem, APPSTORE_SANDBOX_KEY_BYTES_MAX);
+	if (!path_of(state_dir, APPSTORE_SANDBOX_KEY, path))
+		return false;
+	if (access(path, F_OK) == 0)
+		return true;
+	appstore_sandbox_generate(clock_now_ms(), &pem);
 	ok = create_file(path, pem.ptr, 0600, problem);
 	sodium_memzero(pem.ptr, pem.len);
 	return ok;
@@ -123,7 +144,8 @@ keys_create(const char *state_dir, const char *anon_key, struct buf *problem)
 	if (!key_path(state_dir, "jwt", path) ||
 	    !create_file(path, line, 0600, problem))
 		return false;
-	if (!create_sandbox_identity_key(state_dir, problem))
+	if (!create_sandbox_identity_key(state_dir, problem) ||
+	    !create_sandbox_store_key(state_dir, problem))
 		return false;
 	random_hex(hex);
 	(void)snprintf(line, sizeof(line), "%.128s",

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/results.h"
+#include "app/copies.h"
+#include "base/cleanup.h"
 #include "domain/media.h"
 #include "store/objects.h"
 
@@ -79,19 +81,26 @@ enum err
 results_remove_deleted(const struct config *config, struct db *db, size_t max,
     size_t *ret_count)
 {
+	const char *state_dir = config_text(config, CONFIG_STATE_DIR);
+	CLEANUP(cleanup_fd) int hold = -1;
 	struct media media[REMOVED_AT_ONCE_MAX];
 	size_t count;
 	enum err err;
 
 	assert(max <= REMOVED_AT_ONCE_MAX);
+	/* A backup holds what its copy of the database knows: later, then. */
+	if (!copies_hold_files(state_dir, 0, &hold)) {
+		*ret_count = 0;
+		return OK;
+	}
 	err = media_to_delete(db, max, media, &count);
 	if (err != OK)
 		return err;
 	*ret_count = 0;
 	/* A file that cannot be removed must not keep the others. */
 	for (size_t i = 0; i < count; i++)
-		if (objects_remove(config_text(config, CONFIG_STATE_DIR),
-			media[i].bucket, &media[i].id) == OK &&
+		if (objects_remove(state_dir, media[i].bucket, &media[i].id) ==
+			OK &&
 		    media_forget(db, &media[i].id) == OK)
 			++*ret_count;
 	return OK;

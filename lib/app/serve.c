@@ -201,21 +201,13 @@ struct round {
 	size_t count;
 };
 
-static size_t
-response_bytes_max(const struct app *app)
-{
-	return app->endpoint->response_bytes_max == 0 ?
-	    RESPONSE_BYTES_MAX :
-	    app->endpoint->response_bytes_max;
-}
-
 static void
 exchange_init(struct exchange *x, struct app *app)
 {
 	x->app = app;
 	x->fcgi = fcgi_new();
 	arena_init(&x->arena, REQUEST_ARENA_BYTES);
-	buf_init(&x->body, response_bytes_max(app));
+	buf_init(&x->body, RESPONSE_BYTES_MAX);
 	buf_init(&x->head, HEAD_BYTES_MAX);
 }
 
@@ -331,17 +323,16 @@ exchange_end(struct exchange *x)
 		answer_error(res, x->app->endpoint, &x->req, ERR_INTERNAL);
 		(void)answer_head(res, &x->head);
 	}
-	if (x->req.method == HTTP_HEAD || res->status == 304)
+	if (x->req.method == HTTP_HEAD || res->status == 304) {
 		buf_clear(&res->body);
+		answer_forget_spool(res);
+	}
 	/* The line is written first: an answer that was seen was logged. */
 	log_request(x);
-	fcgi_answer(x->fcgi, buf_str(&x->head), buf_str(&res->body));
+	fcgi_answer(x->fcgi, buf_str(&x->head), res->spool_fd,
+	    buf_str(&res->body));
+	answer_forget_spool(res);
 	x->body = res->body;
-	/* One large answer must not stay in memory for ever. */
-	if (x->body.capacity_bytes > RESPONSE_BYTES_MAX) {
-		buf_free(&x->body);
-		buf_init(&x->body, response_bytes_max(x->app));
-	}
 	arena_reset(&x->arena);
 }
 

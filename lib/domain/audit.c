@@ -211,9 +211,20 @@ static const struct check {
 	{ 10, "the guest has an Apple ID",
 	    "SELECT id FROM users WHERE is_guest = 1"
 	    " AND apple_sub IS NOT NULL" },
+	{ 10, "the account is nobody's guest, but has no Apple ID",
+	    "SELECT id FROM users WHERE is_guest = 0 AND apple_sub IS NULL"
+	    " AND status <> 'deleted'" },
+	{ 10, "a consent is kept of who has no Apple ID",
+	    "SELECT u.id FROM apple_tokens t JOIN users u ON u.id = t.user_id"
+	    " WHERE u.status <> 'deleted' AND u.apple_sub IS NULL" },
 	{ 10, "the account was merged but still has something",
 	    "SELECT id FROM users u WHERE merged_into_id IS NOT NULL AND"
 	    " (credits_remaining <> 0 OR apple_sub IS NOT NULL"
+	    "  OR email IS NOT NULL OR user_metadata <> '{}'"
+	    "  OR grant_state = 'pending'"
+	    "  OR EXISTS (SELECT 1 FROM devices WHERE user_id = u.id)"
+	    "  OR EXISTS (SELECT 1 FROM idempotency_records"
+	    "   WHERE user_id = u.id)"
 	    "  OR EXISTS (SELECT 1 FROM jobs WHERE user_id = u.id)"
 	    "  OR EXISTS (SELECT 1 FROM objects WHERE user_id = u.id)"
 	    "  OR EXISTS (SELECT 1 FROM credit_lots WHERE user_id = u.id)"
@@ -226,6 +237,9 @@ static const struct check {
 	    " ON l.lot_id = c.id AND l.kind = 'grant'"
 	    " WHERE c.expires_at_ms IS NULL"
 	    " GROUP BY c.user_id HAVING COUNT(*) > 1" },
+	{ 10, "the session was refreshed, but gave no other token out",
+	    "SELECT id FROM sessions WHERE refresh_counter = 0"
+	    " AND refreshed_at_ms <> created_at_ms" },
 	{ 10, "the user has more sessions than are kept",
 	    "SELECT user_id FROM sessions GROUP BY user_id"
 	    " HAVING COUNT(*) > 10" },

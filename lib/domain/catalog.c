@@ -328,7 +328,9 @@ static const struct field model_fields[] = {
 	{ "is_featured", FIELD_BOOL,
 	    "UPDATE models SET is_featured = ?2 WHERE id = ?1", 0 },
 	{ "cost_per_generation", FIELD_CREDITS,
-	    "UPDATE models SET cost_per_generation = ?2 WHERE id = ?1", 0 },
+	    "UPDATE models SET cost_per_generation = ?2 WHERE id = ?1"
+	    " AND NOT EXISTS (SELECT 1 FROM model_prices WHERE model_id = ?1)",
+	    0 },
 	{ "state", FIELD_STATE,
 	    "UPDATE models SET state = ?2,"
 	    " is_active = CASE WHEN ?2 = 'available' THEN is_active ELSE 0 END"
@@ -483,6 +485,22 @@ bind_value(struct db_stmt *stmt, const struct change *change)
 	return true;
 }
 
+/* The model is not there, or its prices are by the second. */
+static enum err
+why_no_cost(struct db *db, const struct change *change)
+{
+	static const char sql[] = "SELECT 1 FROM models WHERE id = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	bool found;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, change->id);
+	err = db_step(stmt, &found);
+	if (err != OK)
+		return err;
+	return found ? ERR_CONFLICT : change->not_found;
+}
+
 static enum err
 change_one(struct db *db, void *arg)
 {
@@ -506,7 +524,10 @@ change_one(struct db *db, void *arg)
 	err = db_run_changes(stmt, &changes);
 	if (err != OK)
 		return err == ERR_INTERNAL ? ERR_INVALID_REQUEST : err;
-	return changes == 1 ? OK : change->not_found;
+	if (changes == 1)
+		return OK;
+	return change->field->kind == FIELD_CREDITS ? why_no_cost(db, change) :
+						      change->not_found;
 }
 
 static enum err

@@ -118,10 +118,9 @@ enum err catalog_settle(struct db *db, const struct model *model,
  * Changes one field of a model or theme by its column's name, in a
  * transaction of its own.  A model's "price.RESOLUTION.audio" (or ".silent")
  * is in thousandths of a credit for a second; where there are such prices,
- * cost_per_generation follows from them and cannot be set (it is then
- * ERR_MODEL_NOT_FOUND for this purpose).  Errors: ERR_INVALID_REQUEST for a field that may
- * not be set or a value it cannot have; ERR_MODEL_NOT_FOUND,
- * ERR_THEME_NOT_FOUND.
+ * cost_per_generation follows from them and cannot be set: ERR_CONFLICT.
+ * Errors: ERR_INVALID_REQUEST for a field that may not be set or a value it
+ * cannot have; ERR_MODEL_NOT_FOUND, ERR_THEME_NOT_FOUND.
  */
 enum err catalog_set_model(struct db *db, const struct uuid *id,
     struct str field, struct str value);

@@ -4,6 +4,8 @@
 #include "domain/media.h"
 #include "domain/sessions.h"
 
+#include <assert.h>
+
 static const char step_jobs[] = "jobs";
 static const char step_files[] = "files";
 static const char step_apple[] = "apple";
@@ -256,6 +258,24 @@ deletions_consent_gone(struct db *db, const struct deletion_step *step,
 	struct outcome outcome = { step, true, now_ms };
 
 	return db_transaction(db, forget_consent, &outcome);
+}
+
+enum err
+deletions_owe_consent(struct db *db, const struct uuid *user_id, int64_t now_ms)
+{
+	static const char sql[] =
+	    "INSERT INTO deletion_steps (user_id, step, next_try_at_ms,"
+	    " created_at_ms) SELECT id, ?2, ?3, ?3 FROM users WHERE id = ?1"
+	    " AND status = 'deleted' AND merged_into_id IS NULL"
+	    " ON CONFLICT (user_id, step) DO UPDATE SET state = 'open',"
+	    " next_try_at_ms = excluded.next_try_at_ms";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	assert(db_in_transaction(db));
+	db_bind_uuid(stmt, 1, user_id);
+	db_bind_text(stmt, 2, step_apple);
+	db_bind_int64(stmt, 3, now_ms);
+	return db_run(stmt);
 }
 
 /* A time that is always met lets the index of open steps serve. */

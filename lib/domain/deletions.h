@@ -60,6 +60,14 @@ deletions_files_gone(struct db *db, const struct uuid *user_id, bool *ret_done);
 enum err deletions_consent_gone(struct db *db, const struct deletion_step *step,
     int64_t now_ms);
 
+/*
+ * Lets the step "apple" be done, again if need be, for a consent that was kept
+ * when the account was deleted already.  Nothing for an account that is there.
+ * The caller holds a write transaction.
+ */
+enum err deletions_owe_consent(struct db *db, const struct uuid *user_id,
+    int64_t now_ms);
+
 /* Steps that have been open for longer than that. */
 enum err
 deletions_stuck_count(struct db *db, int64_t before_ms, int64_t *ret_count);

@@ -11,6 +11,8 @@ struct device {
 	bool had_gift;
 	bool is_marking;
 	int64_t accounts_count;
+	int64_t rejections_count;
+	int64_t bit_changes_count;
 };
 
 static enum err
@@ -18,8 +20,9 @@ read_device(struct db *db, const struct device_entry *entry,
     struct device *device)
 {
 	static const char sql[] =
-	    "SELECT user_id, granted_user_id, is_marking, accounts_count"
-	    " FROM devices WHERE id_hash = ?1";
+	    "SELECT user_id, granted_user_id, is_marking, accounts_count,"
+	    " rejections_count, bit_changes_count FROM devices WHERE id_hash = "
+	    "?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;
@@ -35,6 +38,8 @@ read_device(struct db *db, const struct device_entry *entry,
 		device->had_gift = !db_column_is_null(stmt, 1);
 		device->is_marking = db_column_bool(stmt, 2);
 		device->accounts_count = db_column_int64(stmt, 3);
+		device->rejections_count = db_column_int64(stmt, 4);
+		device->bit_changes_count = db_column_int64(stmt, 5);
 	}
 	return OK;
 }
@@ -106,6 +111,13 @@ find_account(struct db *db, const struct device_entry *entry,
 	return OK;
 }
 
+static bool
+is_suspect(const struct device_entry *entry, const struct device *device)
+{
+	return device->rejections_count > entry->limits.rejections_max ||
+	    device->bit_changes_count > entry->limits.bit_changes_max;
+}
+
 /* `account` is NULL for a new one. */
 static enum device_gift
 decide(const struct device_entry *entry, const struct device *device,
@@ -117,11 +129,12 @@ decide(const struct device_entry *entry, const struct device *device,
 		return GIFT_WITHHELD;
 	if (account != NULL && strcmp(account->grant_state, "pending") != 0)
 		return GIFT_ALREADY_CLAIMED;
-	if (account == NULL && device->accounts_count >= entry->accounts_max)
+	if (account == NULL &&
+	    device->accounts_count >= entry->limits.accounts_max)
 		return GIFT_WITHHELD;
 	if (entry->had_gift && !device->is_marking)
 		return GIFT_ALREADY_CLAIMED;
-	return GIFT_PENDING;
+	return is_suspect(entry, device) ? GIFT_WITHHELD : GIFT_PENDING;
 }
 
 /* What was decided of the present account, and of the one it replaces. */
@@ -164,7 +177,7 @@ enter(struct db *db, void *arg)
 	entry->credits_remaining = is_back ? account.credits_remaining : 0;
 	entry->gift = decide(entry, &device, is_back ? &account : NULL);
 	entry->must_set_bit = entry->gift == GIFT_PENDING &&
-	    entry->is_verified && !entry->had_gift;
+	    entry->is_verified && !entry->had_gift && !entry->must_wait;
 	user_id = account.id;
 	if (!is_back)
 		err = accounts_create_guest(db, entry->lang, entry->now_ms,
@@ -184,7 +197,7 @@ enum err
 devices_enter(struct db *db, struct device_entry *entry)
 {
 	assert(!entry->had_gift || entry->is_verified);
-	assert(entry->accounts_max > 0);
+	assert(entry->limits.accounts_max > 0);
 	return db_transaction(db, enter, entry);
 }
 
@@ -245,6 +258,7 @@ devices_grant(struct db *db, struct device_entry *entry, int64_t amount_credits)
 	enum err err;
 
 	assert(entry->is_verified);
+	assert(!entry->must_wait);
 	err = db_transaction(db, grant, &gift);
 	if (err != OK)
 		return err;

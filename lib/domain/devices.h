@@ -24,7 +24,14 @@ enum device_gift {
 	GIFT_PENDING,
 	GIFT_GRANTED, /* just now */
 	GIFT_ALREADY_CLAIMED,
-	GIFT_WITHHELD, /* the device opened too many accounts */
+	GIFT_WITHHELD, /* the device is past its limits */
+};
+
+/* What a device id may have done and still have the gift. */
+struct device_limits {
+	int64_t accounts_max; /* opened */
+	int64_t rejections_max; /* Apple did not vouch for who showed it */
+	int64_t bit_changes_max; /* Apple's bit was not as it was left */
 };
 
 struct device_entry {
@@ -33,7 +40,8 @@ struct device_entry {
 	bool is_secret; /* the id is a version 4 UUID */
 	bool is_verified; /* DeviceCheck vouched for the phone */
 	bool had_gift; /* verified, and Apple's bit is set already */
-	int64_t accounts_max; /* opened by one device id with a gift */
+	bool must_wait; /* others that look new are before it: no gift yet */
+	struct device_limits limits;
 	enum lang lang;
 	int64_t now_ms;
 	/* Filled in: */

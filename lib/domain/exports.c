@@ -29,6 +29,11 @@ static const struct section {
 		{ "debt_credits", EXPORT_NUMBER }, { "grant", EXPORT_TEXT },
 		{ "created_at", EXPORT_TIME },
 		{ "updated_at", EXPORT_TIME } } },
+	{ "merged_accounts",
+	    "SELECT id, created_at_ms, updated_at_ms FROM users"
+	    " WHERE merged_into_id = ?1 ORDER BY id",
+	    { { "id", EXPORT_ID }, { "created_at", EXPORT_TIME },
+		{ "merged_at", EXPORT_TIME } } },
 	{ "sessions",
 	    "SELECT id, method, created_at_ms, refreshed_at_ms FROM sessions"
 	    " WHERE user_id = ?1 ORDER BY refreshed_at_ms",
@@ -49,14 +54,15 @@ static const struct section {
 	    " WHERE user_id = ?1",
 	    { { "client_id", EXPORT_TEXT }, { "created_at", EXPORT_TIME } } },
 	{ "jobs",
-	    "SELECT id, model_name, theme_id, company, prompt,"
+	    "SELECT id, model_id, model_name, theme_id, company, prompt,"
 	    " image_object_id, duration_s, resolution, aspect_ratio,"
 	    " has_audio, cost_credits, state, error_code, is_hidden,"
 	    " created_at_ms, completed_at_ms FROM jobs WHERE user_id = ?1"
 	    " ORDER BY id",
-	    { { "id", EXPORT_ID }, { "model_name", EXPORT_TEXT },
-		{ "theme_id", EXPORT_ID }, { "company", EXPORT_TEXT },
-		{ "prompt", EXPORT_TEXT }, { "image_object_id", EXPORT_ID },
+	    { { "id", EXPORT_ID }, { "model_id", EXPORT_ID },
+		{ "model_name", EXPORT_TEXT }, { "theme_id", EXPORT_ID },
+		{ "company", EXPORT_TEXT }, { "prompt", EXPORT_TEXT },
+		{ "image_object_id", EXPORT_ID },
 		{ "duration_s", EXPORT_NUMBER }, { "resolution", EXPORT_TEXT },
 		{ "aspect_ratio", EXPORT_TEXT }, { "has_audio", EXPORT_FLAG },
 		{ "cost_credits", EXPORT_NUMBER }, { "state", EXPORT_TEXT },
@@ -64,26 +70,31 @@ static const struct section {
 		{ "created_at", EXPORT_TIME },
 		{ "completed_at", EXPORT_TIME } } },
 	{ "attempts",
-	    "SELECT a.job_id, a.number, a.provider, a.state, a.request_id,"
+	    "SELECT a.job_id, a.number, a.provider, a.state, a.seed,"
+	    " a.request_id,"
 	    " a.sent_at_ms, a.ended_at_ms, a.error_code FROM jobs j"
 	    " JOIN attempts a ON a.job_id = j.id WHERE j.user_id = ?1"
 	    " ORDER BY j.id, a.number",
 	    { { "job_id", EXPORT_ID }, { "number", EXPORT_NUMBER },
 		{ "provider", EXPORT_TEXT }, { "state", EXPORT_TEXT },
-		{ "request_id", EXPORT_TEXT }, { "sent_at", EXPORT_TIME },
-		{ "ended_at", EXPORT_TIME }, { "error_code", EXPORT_TEXT } } },
+		{ "seed", EXPORT_NUMBER }, { "request_id", EXPORT_TEXT },
+		{ "sent_at", EXPORT_TIME }, { "ended_at", EXPORT_TIME },
+		{ "error_code", EXPORT_TEXT } } },
 	{ "requests",
 	    "SELECT key, job_id, credits_used, created_at_ms"
 	    " FROM idempotency_records WHERE user_id = ?1 ORDER BY key",
 	    { { "idempotency_key", EXPORT_TEXT }, { "job_id", EXPORT_ID },
 		{ "credits_used", EXPORT_NUMBER },
 		{ "created_at", EXPORT_TIME } } },
+	/* What happened before a merge stands under the account of then. */
 	{ "ledger_entries",
-	    "SELECT number, kind, amount_credits, change, balance_after,"
-	    " job_id, lot_id, reason, created_at_ms FROM ledger_entries"
-	    " WHERE user_id = ?1 ORDER BY number",
-	    { { "number", EXPORT_NUMBER }, { "kind", EXPORT_TEXT },
-		{ "amount_credits", EXPORT_NUMBER },
+	    "SELECT user_id, number, kind, amount_credits, change,"
+	    " balance_after, job_id, lot_id, reason, created_at_ms"
+	    " FROM ledger_entries WHERE user_id IN (SELECT ?1 UNION ALL"
+	    "  SELECT id FROM users WHERE merged_into_id = ?1)"
+	    " ORDER BY user_id, number",
+	    { { "user_id", EXPORT_ID }, { "number", EXPORT_NUMBER },
+		{ "kind", EXPORT_TEXT }, { "amount_credits", EXPORT_NUMBER },
 		{ "change", EXPORT_NUMBER }, { "balance_after", EXPORT_NUMBER },
 		{ "job_id", EXPORT_ID }, { "lot_id", EXPORT_ID },
 		{ "reason", EXPORT_TEXT }, { "created_at", EXPORT_TIME } } },
@@ -104,11 +115,19 @@ static const struct section {
 		{ "state", EXPORT_TEXT }, { "content_type", EXPORT_TEXT },
 		{ "size_bytes", EXPORT_NUMBER },
 		{ "created_at", EXPORT_TIME } } },
+	{ "hold_lots",
+	    "SELECT h.job_id, h.lot_id, h.credits FROM jobs j"
+	    " JOIN hold_lots h ON h.job_id = j.id WHERE j.user_id = ?1"
+	    " ORDER BY j.id, h.lot_id",
+	    { { "job_id", EXPORT_ID }, { "lot_id", EXPORT_ID },
+		{ "credits", EXPORT_NUMBER } } },
 	{ "events",
-	    "SELECT kind, job_id, created_at_ms FROM events"
-	    " WHERE user_id = ?1 ORDER BY id",
-	    { { "kind", EXPORT_TEXT }, { "job_id", EXPORT_ID },
-		{ "created_at", EXPORT_TIME } } },
+	    "SELECT user_id, kind, job_id, created_at_ms FROM events"
+	    " WHERE user_id IN (SELECT ?1 UNION ALL"
+	    "  SELECT id FROM users WHERE merged_into_id = ?1)"
+	    " ORDER BY user_id, id",
+	    { { "user_id", EXPORT_ID }, { "kind", EXPORT_TEXT },
+		{ "job_id", EXPORT_ID }, { "created_at", EXPORT_TIME } } },
 };
 
 static void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/identities.h"
 #include "domain/accounts.h"
+#include "domain/deletions.h"
 #include "domain/merges.h"
 
 #include <assert.h>
@@ -349,18 +350,22 @@ keep_consent(struct db *db, void *arg)
 	static const char sql[] =
 	    "INSERT INTO apple_tokens (user_id, client_id, sealed,"
 	    " created_at_ms) SELECT id, ?2, ?3, ?4 FROM users"
-	    " WHERE id = ?1 AND apple_sub IS NOT NULL"
+	    " WHERE id = ?1 AND (apple_sub IS NOT NULL"
+	    "  OR (status = 'deleted' AND merged_into_id IS NULL))"
 	    " ON CONFLICT (user_id) DO UPDATE SET"
 	    " client_id = excluded.client_id, sealed = excluded.sealed,"
 	    " created_at_ms = excluded.created_at_ms";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	const struct keeping *k = arg;
+	enum err err;
 
 	db_bind_uuid(stmt, 1, k->user_id);
 	db_bind_text(stmt, 2, k->consent->client_id);
 	db_bind_blob(stmt, 3, k->consent->sealed, k->consent->sealed_bytes);
 	db_bind_int64(stmt, 4, k->now_ms);
-	return db_run(stmt);
+	err = db_run(stmt);
+	return err == OK ? deletions_owe_consent(db, k->user_id, k->now_ms) :
+			   err;
 }
 
 enum err

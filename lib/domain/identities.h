@@ -84,7 +84,10 @@ struct identity_consent {
 	size_t sealed_bytes;
 };
 
-/* Keeps it in place of an older one, if the user still has an identity. */
+/*
+ * Keeps it in place of an older one, if the user still has an identity.  Whose
+ * account was deleted while Apple was asked, it is kept of to be taken back.
+ */
 enum err identities_keep_consent(struct db *db, const struct uuid *user_id,
     const struct identity_consent *consent, int64_t now_ms);
 

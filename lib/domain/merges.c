@@ -72,7 +72,9 @@ bury(struct db *db, const struct uuid *from, const struct uuid *into,
 	static const char sql[] =
 	    "UPDATE users SET status = 'deleted', merged_into_id = ?2,"
 	    " apple_sub = NULL, email = NULL, user_metadata = '{}',"
-	    " updated_at_ms = ?3 WHERE id = ?1";
+	    " language = 'en', theme_preference = 'system',"
+	    " grant_state = CASE grant_state WHEN 'pending' THEN 'withheld'"
+	    "  ELSE grant_state END, updated_at_ms = ?3 WHERE id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
 	db_bind_uuid(stmt, 1, from);

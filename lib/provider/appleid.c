@@ -54,7 +54,7 @@ static enum appleid_verdict
 check_signature(const struct config *config, struct arena *arena,
     struct str token, struct str *ret_claims)
 {
-	CLEANUP(buf_free) struct buf keys;
+	CLEANUP(buf_free) struct buf keys = { 0 };
 	enum rs256_verdict verdict;
 
 	buf_init(&keys, RS256_KEY_SET_BYTES_MAX);

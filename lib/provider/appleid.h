@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/config.h"
+#include "provider/provider.h"
 
 /*
  * Sign in with Apple: what an identity token or a notification says, once it
@@ -13,7 +14,7 @@
  * sandbox mode without RENDIO_APPLEID_URL a stand-in with a key of its own
  * signs instead, and its tokens pass the same checks.
  *
- * Every call here may wait for the network, at most 5 seconds.
+ * What checks or exchanges may wait for the network, at most 5 seconds.
  */
 
 enum appleid_verdict {
@@ -77,11 +78,18 @@ enum appleid_verdict appleid_exchange(const struct config *config,
     struct str code, int64_t now_ms, struct buf *refresh_token);
 
 /*
- * Takes a user's consent back.  BAD_TOKEN means that our request was refused;
- * a token that is dead already is a success.
+ * Taking a user's consent back, for whoever sends the call: false when no key
+ * signs it, which is logged.  With the stand-in there is nobody to tell.
  */
-enum appleid_verdict appleid_revoke(const struct config *config,
-    const char *client_id, struct str refresh_token, int64_t now_ms);
+bool appleid_revoke_call(const struct config *config, const char *client_id,
+    struct str refresh_token, int64_t now_ms, struct provider_call *call);
+
+/*
+ * OK means that the token is dead, perhaps was before; BAD_TOKEN that Apple
+ * refused our request.  What is not OK is logged.
+ */
+enum appleid_verdict
+appleid_revoke_answer(const struct fetch_response *response);
 
 #define APPLEID_SANDBOX_SUB_BYTES_MAX ((size_t)64)
 

@@ -53,7 +53,7 @@ appleid_read_sandbox_key(const struct config *config, struct buf *pem)
 static bool
 stand_in_keys(const struct config *config, struct buf *key_set)
 {
-	CLEANUP(buf_free) struct buf pem;
+	CLEANUP(buf_free) struct buf pem = { 0 };
 	bool ok;
 
 	buf_init(&pem, RS256_KEY_FILE_BYTES_MAX);

@@ -87,8 +87,8 @@ bool
 appleid_sandbox_token(const struct config *config, struct str sub,
     struct str nonce, int64_t now_ms, struct buf *out)
 {
-	CLEANUP(buf_free) struct buf pem;
-	CLEANUP(buf_free) struct buf claims;
+	CLEANUP(buf_free) struct buf pem = { 0 };
+	CLEANUP(buf_free) struct buf claims = { 0 };
 	bool ok;
 
 	buf_init(&pem, RS256_KEY_FILE_BYTES_MAX);

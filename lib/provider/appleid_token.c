@@ -9,6 +9,8 @@
 #include "wire/json.h"
 #include "wire/json_writer.h"
 
+#include <assert.h>
+
 /* A phone waits for the answer. */
 #define CONNECT_TIMEOUT_MS 3000
 #define TIMEOUT_MS 5000
@@ -23,6 +25,17 @@
 #define SECRET_LIFE_S 300
 
 #define SANDBOX_CLIENT_ID "app.rendio.sandbox"
+
+static const char form_type[] =
+    "Content-Type: application/x-www-form-urlencoded";
+
+static const char *
+base_url(const struct config *config)
+{
+	return config_is_set(config, CONFIG_APPLEID_URL) ?
+	    config_text(config, CONFIG_APPLEID_URL) :
+	    APPLEID_URL;
+}
 
 struct str
 appleid_client_ids(const struct config *config)
@@ -39,8 +52,8 @@ static bool
 write_secret(const struct config *config, const char *client_id, int64_t now_ms,
     struct buf *secret)
 {
-	CLEANUP(buf_free) struct buf key;
-	CLEANUP(buf_free) struct buf claims;
+	CLEANUP(buf_free) struct buf key = { 0 };
+	CLEANUP(buf_free) struct buf claims = { 0 };
 	struct json_writer w;
 	bool ok;
 
@@ -79,7 +92,7 @@ static bool
 begin_form(const struct config *config, const char *client_id, int64_t now_ms,
     struct buf *form)
 {
-	CLEANUP(buf_free) struct buf secret;
+	CLEANUP(buf_free) struct buf secret = { 0 };
 
 	buf_init(&secret, 4096);
 	if (!write_secret(config, client_id, now_ms, &secret)) {
@@ -96,11 +109,9 @@ static void
 post(const struct config *config, const char *path, const struct buf *form,
     struct fetch_response *ret_response)
 {
-	const char *base = config_is_set(config, CONFIG_APPLEID_URL) ?
-	    config_text(config, CONFIG_APPLEID_URL) :
-	    APPLEID_URL;
 	char url[FETCH_URL_BYTES_MAX];
-	const int n = snprintf(url, sizeof(url), "%s%s", base, path);
+	const int n =
+	    snprintf(url, sizeof(url), "%s%s", base_url(config), path);
 
 	if (form->failed || n < 0 || (size_t)n >= sizeof(url))
 		return;
@@ -108,8 +119,7 @@ post(const struct config *config, const char *path, const struct buf *form,
 	    &(const struct fetch_request){
 		.method = "POST",
 		.url = url,
-		.headers = { "Content-Type: application/x-www-form-urlencoded",
-		    "Accept: application/json" },
+		.headers = { form_type, "Accept: application/json" },
 		.body = buf_str(form),
 		.allow_private =
 		    config_number(config, CONFIG_ALLOW_PRIVATE_UPSTREAMS) == 1,
@@ -165,18 +175,12 @@ appleid_grant_answer(struct arena *arena, const struct fetch_response *response,
 }
 
 enum appleid_verdict
-appleid_revoke_answer(const struct fetch_response *response)
-{
-	return verdict_of(response);
-}
-
-enum appleid_verdict
 appleid_request_grant(const struct config *config, struct arena *arena,
     const char *client_id, struct str code, int64_t now_ms,
     struct appleid_grant *ret_grant)
 {
 	CLEANUP(fetch_response_free) struct fetch_response response = { 0 };
-	CLEANUP(buf_free) struct buf form;
+	CLEANUP(buf_free) struct buf form = { 0 };
 	enum appleid_verdict verdict;
 
 	buf_init(&form, FORM_BYTES_MAX);
@@ -191,24 +195,31 @@ appleid_request_grant(const struct config *config, struct arena *arena,
 	return verdict;
 }
 
-enum appleid_verdict
-appleid_revoke(const struct config *config, const char *client_id,
-    struct str refresh_token, int64_t now_ms)
+bool
+appleid_revoke_call(const struct config *config, const char *client_id,
+    struct str refresh_token, int64_t now_ms, struct provider_call *call)
 {
-	CLEANUP(fetch_response_free) struct fetch_response response = { 0 };
-	CLEANUP(buf_free) struct buf form;
-	enum appleid_verdict verdict;
+	int n;
 
-	buf_init(&form, FORM_BYTES_MAX);
-	if (appleid_is_stand_in(config))
-		return APPLEID_OK;
-	if (!begin_form(config, client_id, now_ms, &form))
-		return APPLEID_UNAVAILABLE;
-	add_field(&form, "token", refresh_token);
-	add_field(&form, "token_type_hint", STR("refresh_token"));
-	post(config, "/auth/revoke", &form, &response);
-	verdict = appleid_revoke_answer(&response);
+	assert(!appleid_is_stand_in(config));
+	n = snprintf(call->url, sizeof(call->url), "%s/auth/revoke",
+	    base_url(config));
+	(void)snprintf(call->header[0], sizeof(call->header[0]), "%s",
+	    form_type);
+	if (n < 0 || (size_t)n >= sizeof(call->url) ||
+	    !begin_form(config, client_id, now_ms, &call->body))
+		return false;
+	add_field(&call->body, "token", refresh_token);
+	add_field(&call->body, "token_type_hint", STR("refresh_token"));
+	return !call->body.failed;
+}
+
+enum appleid_verdict
+appleid_revoke_answer(const struct fetch_response *response)
+{
+	const enum appleid_verdict verdict = verdict_of(response);
+
 	if (verdict != APPLEID_OK)
-		log_failure("revoke", &response);
+		log_failure("revoke", response);
 	return verdict;
 }

@@ -32,8 +32,6 @@ enum appleid_verdict appleid_request_grant(const struct config *config,
  */
 enum appleid_verdict appleid_grant_answer(struct arena *arena,
     const struct fetch_response *response, struct appleid_grant *ret_grant);
-enum appleid_verdict
-appleid_revoke_answer(const struct fetch_response *response);
 
 /* The stand-in takes any code that is not "used". */
 enum appleid_verdict

@@ -220,7 +220,7 @@ devicecheck_apple_query(const struct config *config, struct str token,
     struct devicecheck_bits *ret_bits)
 {
 	CLEANUP(fetch_response_free) struct fetch_response response;
-	CLEANUP(buf_free) struct buf body;
+	CLEANUP(buf_free) struct buf body = { 0 };
 	enum devicecheck_verdict verdict;
 	struct json_writer w;
 
@@ -239,7 +239,7 @@ devicecheck_apple_update(const struct config *config, struct str token,
     bool bit0, bool bit1)
 {
 	CLEANUP(fetch_response_free) struct fetch_response response;
-	CLEANUP(buf_free) struct buf body;
+	CLEANUP(buf_free) struct buf body = { 0 };
 	enum devicecheck_verdict verdict;
 	struct json_writer w;
 

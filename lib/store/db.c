@@ -540,7 +540,8 @@ db_snapshot(struct db *db, db_work *work, void *arg)
 	enum err err;
 
 	assert(db->owner == getpid());
-	assert(sqlite3_get_autocommit(db->handle));
+	if (!sqlite3_get_autocommit(db->handle))
+		return work(db, arg);
 	err = control(db, "BEGIN");
 	if (err != OK)
 		return err;

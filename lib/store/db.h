@@ -48,7 +48,10 @@ enum err db_transaction(struct db *db, db_work *work, void *arg);
  */
 enum err db_batch(struct db *db, db_work *work, void *arg);
 
-/* The same for several reads that must see one moment. */
+/*
+ * Runs several reads that must see one moment.  Within another snapshot or a
+ * transaction it is that one's moment.
+ */
 enum err db_snapshot(struct db *db, db_work *work, void *arg);
 
 /* Is a write transaction open?  For assertions of what the caller must hold. */
@@ -113,6 +116,12 @@ enum err db_mark(struct db *db);
  * corrupt the file.  ERR_CONFLICT when a reader is in the way.
  */
 enum err db_checkpoint(struct db *db);
+
+/*
+ * Copies the database as it is at one moment into a new file, beside all who
+ * read and write it.  The log grows meanwhile, because its end is being read.
+ */
+enum err db_copy(struct db *db, const char *path);
 
 /* Bytes that wait in the write-ahead log. */
 int64_t db_log_bytes(const struct db *db);

@@ -89,6 +89,39 @@ db_checkpoint(struct db *db)
 	return rc == SQLITE_OK ? OK : db_fail(db, "checkpoint", rc, NULL);
 }
 
+static int
+copy_to(struct db *db, sqlite3 *copy)
+{
+	sqlite3_backup *backup =
+	    sqlite3_backup_init(copy, "main", db->handle, "main");
+	int rc;
+
+	if (backup == NULL)
+		return sqlite3_errcode(copy);
+	/* In one step: in several, every write would make it begin again. */
+	rc = sqlite3_backup_step(backup, -1);
+	(void)sqlite3_backup_finish(backup);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+enum err
+db_copy(struct db *db, const char *path)
+{
+	sqlite3 *copy = NULL;
+	int rc;
+
+	rc = sqlite3_open_v2(path, &copy,
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+	    NULL);
+	if (rc == SQLITE_OK)
+		rc = copy_to(db, copy);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_close(copy);
+	else
+		(void)sqlite3_close_v2(copy);
+	return rc == SQLITE_OK ? OK : db_fail(db, "copy", rc, NULL);
+}
+
 int64_t
 db_log_bytes(const struct db *db)
 {

@@ -120,6 +120,59 @@ objects_publish(const char *state_dir, const char *bucket,
 }
 
 enum err
+objects_make_buckets(const char *state_dir)
+{
+	static const char *const names[] = { "media", "media/videos",
+		"media/thumbnails" };
+	char path[OBJECT_PATH_BYTES];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (snprintf(path, sizeof(path), "%s/%s", state_dir,
+			names[i]) >= (int)sizeof(path))
+			return ERR_INTERNAL;
+		if (mkdir(path, 0750) != 0 && errno != EEXIST)
+			return fail("mkdir");
+	}
+	return OK;
+}
+
+static bool
+copy_bytes(const char *from, const char *to)
+{
+	CLEANUP(cleanup_fd) int in = open(from, O_RDONLY | O_CLOEXEC);
+	CLEANUP(cleanup_fd)
+	int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	ssize_t n = -1;
+
+	if (in < 0 || out < 0)
+		return false;
+	do
+		n = copy_file_range(in, NULL, out, NULL, (size_t)1 << 30, 0);
+	while (n > 0);
+	return n == 0;
+}
+
+enum err
+objects_copy(const char *from_state_dir, const char *to_state_dir,
+    const char *bucket, const struct uuid *id)
+{
+	char from[OBJECT_PATH_BYTES], to[OBJECT_PATH_BYTES],
+	    directory[OBJECT_PATH_BYTES];
+
+	if (!full_path(from_state_dir, bucket, id, from) ||
+	    !full_path(to_state_dir, bucket, id, to) ||
+	    !directory_of(to, directory))
+		return ERR_INTERNAL;
+	if (mkdir(directory, 0750) != 0 && errno != EEXIST)
+		return fail("mkdir");
+	if (link(from, to) == 0)
+		return OK;
+	if (errno != EXDEV && errno != EPERM && errno != EMLINK)
+		return fail("link");
+	return copy_bytes(from, to) ? OK : fail("copy");
+}
+
+enum err
 objects_remove(const char *state_dir, const char *bucket, const struct uuid *id)
 {
 	char path[OBJECT_PATH_BYTES];

@@ -32,6 +32,16 @@ enum err objects_open_partial(const char *state_dir, const char *bucket,
 enum err objects_publish(const char *state_dir, const char *bucket,
     const struct uuid *id, int fd);
 
+/* Makes the directories of all buckets. */
+enum err objects_make_buckets(const char *state_dir);
+
+/*
+ * The same object in another state directory: a second name for the file,
+ * or on another file system a copy.  It is not forced to the disk.
+ */
+enum err objects_copy(const char *from_state_dir, const char *to_state_dir,
+    const char *bucket, const struct uuid *id);
+
 /* Removes the object; absence is success. */
 enum err objects_remove(const char *state_dir, const char *bucket,
     const struct uuid *id);

@@ -119,6 +119,7 @@ es256_jwt(struct str key_pem, const char *key_id, struct str claims,
 	json_begin_object(&w, NULL);
 	json_text(&w, "alg", "ES256");
 	json_text(&w, "kid", key_id);
+	json_text(&w, "typ", "JWT");
 	json_end_object(&w);
 	base64_encode(BASE64_URL, header.ptr, header.len, out);
 	out->failed |= header.failed;

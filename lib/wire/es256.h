@@ -22,8 +22,9 @@ bool es256_sign(struct str key_pem, struct str message,
     uint8_t ret_signature[ES256_SIGNATURE_BYTES]);
 
 /*
- * Appends a JSON Web Token with the header {"alg":"ES256","kid":KEY_ID} and
- * these claims (a JSON object).  False with nothing appended as above.
+ * Appends a JSON Web Token with the header {"alg":"ES256","kid":KEY_ID,
+ * "typ":"JWT"} and these claims (a JSON object).  False with nothing appended
+ * as above.
  */
 bool es256_jwt(struct str key_pem, const char *key_id, struct str claims,
     struct buf *out);

@@ -4,6 +4,7 @@
 #include <fcgiapp.h>
 #include <limits.h>
 #include <poll.h>
+#include <unistd.h>
 
 struct fcgi {
 	FCGX_Request request;
@@ -86,10 +87,27 @@ fcgi_read_body(struct fcgi *fcgi, char *into, size_t length)
 	return FCGX_GetChar(fcgi->request.in) == -1;
 }
 
+/* A client that goes away, or a bad disk, ends it early: nginx notices. */
+static void
+send_file(struct fcgi *fcgi, int fd)
+{
+	char bytes[16384];
+	off_t at = 0;
+	ssize_t n;
+
+	while ((n = pread(fd, bytes, sizeof(bytes), at)) > 0) {
+		if (FCGX_PutStr(bytes, (int)n, fcgi->request.out) != (int)n)
+			return;
+		at += n;
+	}
+}
+
 void
-fcgi_answer(struct fcgi *fcgi, struct str head, struct str body)
+fcgi_answer(struct fcgi *fcgi, struct str head, int file_fd, struct str body)
 {
 	(void)FCGX_PutStr(head.ptr, (int)head.len, fcgi->request.out);
+	if (file_fd >= 0)
+		send_file(fcgi, file_fd);
 	(void)FCGX_PutStr(body.ptr, (int)body.len, fcgi->request.out);
 	/*
 	 * libfcgi closes by waiting for the router to close first, so that

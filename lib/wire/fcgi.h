@@ -35,7 +35,11 @@ bool fcgi_param_repeats(const struct fcgi *fcgi, const char *name);
  */
 bool fcgi_read_body(struct fcgi *fcgi, char *into, size_t length);
 
-/* Sends the whole answer, headers included, and ends the request. */
-void fcgi_answer(struct fcgi *fcgi, struct str head, struct str body);
+/*
+ * Sends the whole answer, headers included, and ends the request.  The file's
+ * content, if file_fd is not -1, comes before the body.
+ */
+void
+fcgi_answer(struct fcgi *fcgi, struct str head, int file_fd, struct str body);
 
 #endif

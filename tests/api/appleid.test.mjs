@@ -144,6 +144,8 @@ test("other claims, keys and algorithms are refused", async () => {
 	assertPersonal(await enter({ aud: "com.example.old" }));
 	assertPersonal(await enter({ email_verified: true,
 		is_private_email: false }));
+	// What Apple adds for a while after an app has changed its team.
+	assertPersonal(await enter({ transfer_sub: "760417.ebbf12acbc78" }));
 });
 
 test("an address counts when Apple has verified it", async () => {
@@ -196,6 +198,13 @@ for (const [what, code, fault] of [
 	["for a failing Apple", () => apple.code("failing"), "500"],
 	["for a garbling Apple", () => apple.code("failing"), "garbage"],
 	["for a silent Apple", () => apple.code("failing"), "hang"],
+	["for an Apple that is cut off", () => apple.code("failing"), "reset"],
+	["answered too late", () => apple.code("failing"), "late"],
+	...["invalid_request", "invalid_client", "invalid_grant",
+		"unauthorized_client", "unsupported_grant_type",
+		"invalid_scope", "401", "403", "405", "429", "503"]
+	    .map((fault) => [`answered by ${fault}`,
+		() => apple.code("failing"), fault]),
 ])
 	test(`a code that is ${what} does not stop the sign-in`, async () => {
 		apple.fault = fault;
@@ -205,6 +214,24 @@ for (const [what, code, fault] of [
 		    JOIN users u ON u.id = t.user_id
 		    WHERE u.apple_sub = 'failing'`), []);
 	});
+
+test("the operator sees whether Apple can be asked", async () => {
+	const levelsOf = async (env) => {
+		const { stdout } = await rendio.cliWith({ env }, "doctor",
+		    "--json");
+		return JSON.parse(stdout).checks
+		    .filter((row) => row.check === "apple id")
+		    .map((row) => row.level);
+	};
+
+	assert.deepEqual(await levelsOf({}), ["ok"]);
+	for (const env of [{ RENDIO_APPLE_TEAM_ID: "" },
+		{ RENDIO_APPLEID_KEY_ID: "" }, { RENDIO_APPLEID_KEY_FILE: "" },
+		{ RENDIO_APPLEID_KEY_FILE: rendio.file("anon-key") }])
+		assert.deepEqual(await levelsOf(env), ["error"]);
+	assert.deepEqual(await levelsOf({ RENDIO_APPLEID_CLIENT_IDS: "" }),
+	    ["ok", "warning"]);
+});
 
 test("in the end everything fits together", async () => {
 	await assertAuditClean(rendio);

@@ -3,13 +3,15 @@
 // ways it can: who gets an account, who gets the gift, and who neither.
 
 import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
 import { createHash, randomBytes, randomUUID } from "node:crypto";
+import path from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { DeviceCheck, QUERY, UPDATE } from "../fakes/devicecheck.mjs";
 import { sql } from "./support/database.mjs";
 import { assertAuditClean, assertError, assertNotLogged, assertPersonal,
 	assertStatements, UUID } from "./support/expect.mjs";
-import { start } from "./support/instance.mjs";
+import { build, start } from "./support/instance.mjs";
 import { creditsOf } from "./support/jobs.mjs";
 import { check, Phone } from "./support/phone.mjs";
 
@@ -21,7 +23,8 @@ let apple, rendio, number = 0;
 before(async () => {
 	apple = await DeviceCheck.start();
 	rendio = await start({ env: { ...apple.env,
-		RENDIO_DEVICE_ACCOUNTS_MAX: "3" } });
+		RENDIO_DEVICE_ACCOUNTS_MAX: "3",
+		RENDIO_DEVICE_REJECTIONS_MAX: "2" } });
 });
 afterEach(() => apple.heal());
 after(async () => {
@@ -246,7 +249,7 @@ for (const text of ["Failed to find bit state", "Bit State Not Found",
 
 // --- the update ---------------------------------------------------------------
 
-for (const status of [400, 401, 403, 429, 500, 503]) {
+for (const status of [400, 401, 403, 405, 429, 500, 503]) {
 	test(`an update refused with ${status} leaves the gift pending`,
 	    async () => {
 		const who = phone();
@@ -315,6 +318,60 @@ test("accounts opened while Apple refused updates share one gift", async () => {
 		...Array(5).fill("already_claimed")]);
 });
 
+test("who is kept waiting by other new phones comes in, the gift later",
+    async () => {
+	const who = phone();
+	const holder = spawn("flock", ["-F", rendio.file("run", "device-check.lock"),
+		"sh", "-c", "echo held; exec sleep 60"]);
+	await new Promise((resolve) => holder.stdout.once("data", resolve));
+
+	try {
+		const first = await who.enter();
+		assert.equal(first.grant, "pending");
+		assert.deepEqual(apple.bits(who.name),
+		    { bit0: false, bit1: false });
+		// It is known to be the same phone all the same.
+		assert.equal((await who.enter()).user_id, first.user_id);
+	} finally {
+		holder.kill("SIGKILL");
+		await new Promise((resolve) => holder.once("exit", resolve));
+	}
+	assert.equal((await who.enter()).grant, "granted");
+	assert.equal(await creditsOf(rendio, await who.enter()), GIFT);
+});
+
+test("the operator sees whether Apple can be asked", async () => {
+	const levelOf = async (env) => {
+		const { stdout } = await rendio.cliWith({ env }, "doctor",
+		    "--json");
+		return JSON.parse(stdout).checks
+		    .find((row) => row.check === "devicecheck").level;
+	};
+
+	assert.equal(await levelOf({}), "ok");
+	for (const name of ["RENDIO_APPLE_TEAM_ID",
+		"RENDIO_DEVICECHECK_KEY_ID", "RENDIO_DEVICECHECK_KEY_FILE"])
+		assert.equal(await levelOf({ [name]: "" }), "error", name);
+	for (const file of ["/nowhere", rendio.file("anon-key")])
+		assert.equal(await levelOf(
+		    { RENDIO_DEVICECHECK_KEY_FILE: file }), "error");
+	assert.equal(await levelOf({ RENDIO_DEVICECHECK_URL: "" }), "ok");
+	assert.equal(await levelOf({ RENDIO_DEVICECHECK_URL: "",
+		RENDIO_MODE: "live" }), "ok");
+});
+
+for (const name of ["device-check", "merge-guest-user"])
+	test(`${name} does not start in live mode without its key`, async () => {
+		const { code, stderr } = await new Promise((resolve) =>
+		    execFile(path.join(build, "cgi-bin", name), [], {
+			env: { ...rendio.env, RENDIO_MODE: "live",
+				RENDIO_APPLE_TEAM_ID: "" } },
+		    (error, stdout, text) => resolve({ code: error?.code,
+			stderr: stdout + text })));
+		assert.equal(code, 1);
+		assert.match(stderr, /RENDIO_APPLE_TEAM_ID is missing/);
+	});
+
 test("a gift that is owed is seen by the operator", async () => {
 	const who = phone();
 	const seen = async () => {
@@ -347,6 +404,18 @@ test("a device id that opened too many accounts gets no gift", async () => {
 	assert.equal(apple.bits(who.name).bit0, false);
 	assert.match((await rendio.cli("user", "show", last.user_id)).stdout,
 	    /gift +withheld/);
+});
+
+test("a device id that Apple refused too often gets no gift", async () => {
+	const who = phone();
+
+	apple.fault({ path: QUERY, status: 503 });
+	assert.equal((await who.enter()).grant, "pending");
+	for (let i = 0; i < 3; i++)
+		assertError(await check(rendio, who.device_id, "AAAA"), 403,
+		    "device_rejected");
+	assert.equal((await who.enter()).grant, "withheld");
+	assert.equal(apple.bits(who.name).bit0, false);
 });
 
 test("a bit that changed by itself is remembered", async () => {

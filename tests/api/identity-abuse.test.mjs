@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: MIT
 //
 // What is tried against identity, line by line: D devices and guests, T
-// sessions and tokens, U profile and account.  Each is refused as documented,
-// and nobody has gained anything by it.
+// sessions and tokens, M merges and Apple IDs, U profile and account.  Each is
+// refused as documented, and nobody has gained anything by it.  What takes
+// longer is in files of its own: dying at any moment (D13, M10, T16) in
+// tests/faults, deleting (U10, U11, U14) in delete-account.test.mjs.
 
 import assert from "node:assert/strict";
 import { createHash, createHmac, randomBytes, randomUUID } from "node:crypto";
 import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { AppleId, now_s, publicPem } from "../fakes/appleid.mjs";
 import { DeviceCheck, QUERY, UPDATE } from "../fakes/devicecheck.mjs";
 import { id, sql, whileLocked } from "./support/database.mjs";
 import { endpoints } from "./support/endpoints.mjs";
 import { assertAuditClean, assertError, assertNotLogged } from "./support/expect.mjs";
+import { assertDead, assertRefused, merge, signIn }
+    from "./support/identity.mjs";
 import { start, until } from "./support/instance.mjs";
 import { creditsOf, historyOf, order } from "./support/jobs.mjs";
 import { check, Phone } from "./support/phone.mjs";
@@ -21,11 +28,18 @@ import { badTokens, claimsOf, expiredToken, flipBit, forge, lostTokens, signingK
 const GIFT = 10;
 const SESSIONS_MAX = 10;
 
-let apple, rendio, number = 0;
+/** From here an address can be pretended. */
+const PROXY = "127.0.0.3";
+
+let dir, apple, appleId, rendio, number = 0;
 
 before(async () => {
+	dir = fs.mkdtempSync(path.join(os.tmpdir(), "rendio-"));
 	apple = await DeviceCheck.start();
-	rendio = await start({ env: apple.env });
+	appleId = await AppleId.start({ dir,
+		teamId: apple.env.RENDIO_APPLE_TEAM_ID });
+	rendio = await start({ env: { ...apple.env, ...appleId.env,
+		RENDIO_TRUSTED_PROXIES: PROXY } });
 });
 afterEach(() => {
 	apple.heal();
@@ -34,6 +48,8 @@ afterEach(() => {
 after(async () => {
 	await rendio.stop();
 	await apple.stop();
+	await appleId.stop();
+	fs.rmSync(dir, { recursive: true });
 });
 
 const phone = (name = `phone-${++number}`) => new Phone(rendio, apple, name);
@@ -232,6 +248,22 @@ test("D14 an answer that is lost: the same user, no second gift", async () => {
 	assert.equal(again.user_id, first.user_id);
 	assert.equal(await creditsOf(rendio, again), GIFT);
 	assert.equal((await historyOf(rendio, again)).entries.length, 1);
+});
+
+test("D15 one phone, or one address, over and over", async () => {
+	const who = phone();
+	const from = (address) => ({ request: { localAddress: PROXY,
+		headers: { "x-forwarded-for": address } } });
+	const answers = [];
+
+	for (let i = 0; i < 25; i++)
+		answers.push(await who.check(from(`203.0.113.${i}`)));
+	assert.deepEqual(answers.map(({ status }) => status),
+	    [...Array(10).fill(200), ...Array(15).fill(429)]);
+	assertError(answers[24], 429, "rate_limited");
+	assert.ok(Number(answers[24].headers["retry-after"]) > 60);
+	// Who is refused costs Apple nothing.
+	assert.ok(apple.count(QUERY, who.name) <= 11);
 });
 
 test("D17 deleting and coming back", async () => {
@@ -433,9 +465,10 @@ test("T14 T18 refresh tokens that we did not give out", async () => {
 		["abcdefghijkl", "validation_failed"],
 	])
 		assertError(await refresh(token), 400, code, "auth");
-	for (let i = 0; i < 300; i++)
-		assert.equal((await refresh(randomBytes(42)
-		    .toString("base64url"))).status, 400);
+	for (let i = 0; i < 1000; i += 20)
+		await Promise.all(Array.from({ length: 20 }, async () =>
+		    assert.equal((await refresh(randomBytes(42)
+			.toString("base64url"))).status, 400)));
 	// For each bit of a good one there is a bad one.
 	for (let bit = 0; bit < bytes.length * 8; bit += 3) {
 		const copy = Buffer.from(bytes);
@@ -468,6 +501,18 @@ test("T15 a locked database signs nobody out", async () => {
 	assert.equal(res.status, 200);
 	token = res.json().refresh_token;
 	assert.equal((await refresh(token)).status, 200);
+});
+
+test("T16 an answer that died with its process: the parent is good", async () => {
+	const ada = await comer();
+	const lost = (await refresh(ada.refresh_token)).json();
+	for (const pid of rendio.pids("auth-token"))
+		process.kill(pid, "SIGKILL");
+	const again = await until(async () => {
+		const res = await refresh(ada.refresh_token);
+		return res.status === 200 && res.json();
+	});
+	assert.equal(again.refresh_token, lost.refresh_token);
 });
 
 test("T17 a clock that is an hour off ends no session", async () => {
@@ -564,6 +609,199 @@ test("a copy of the database yields no token", async () => {
 	    "validation_failed", "auth");
 });
 
+// --- merges and Apple IDs -----------------------------------------------------
+
+/** An account of an Apple ID. */
+async function owner(sub) {
+	const res = await signIn(rendio, { id_token: appleId.token({ sub }) });
+	assert.equal(res.status, 200, res.text);
+	return { ...res.json(), user_id: res.json().user.id };
+}
+
+/** Identity tokens that prove nothing, by what is wrong with them. */
+function badProofs(sub) {
+	const [key] = appleId.keys;
+	const good = appleId.token({ sub });
+	const encode = (value) =>
+	    Buffer.from(JSON.stringify(value)).toString("base64url");
+	const text = `${encode({ alg: "HS256", kid: key.kid })}.` +
+	    good.split(".")[1];
+	const hmac = createHmac("sha256", publicPem(key)).update(text)
+	    .digest("base64url");
+	const header = (members) => appleId.token({ sub }, { header: members });
+
+	return {
+		"another audience": appleId.token({ sub, aud: "com.example.x" }),
+		"a list of audiences": appleId.token({ sub,
+			aud: [appleId.clientId] }),
+		"expired": appleId.token({ sub, exp: now_s() - 1 }),
+		"no end": appleId.token({ sub, exp: undefined }),
+		"from the future": appleId.token({ sub, iat: now_s() + 600 }),
+		"no subject": appleId.token({ sub: undefined }),
+		"HS256 over the public key": `${text}.${hmac}`,
+		"none": `${encode({ alg: "none", kid: key.kid })}.` +
+		    `${good.split(".")[1]}.`,
+		"none in the header": header({ alg: "none" }),
+		"an unknown kid": header({ kid: "unknown" }),
+		"a path as kid": header({ kid: "../../dev/null" }),
+		"no kid": header({ kid: undefined }),
+		"a key of its own": header({ kid: "x",
+			jwk: key.publicKey.export({ format: "jwk" }) }),
+		"a jku": header({ kid: "x", jku: "https://example.com" }),
+		"crit": header({ crit: ["exp"] }),
+		"a bit of the claims": flipBit(good, 1),
+		"a bit of the signature": flipBit(good, 2),
+	};
+}
+
+test("M01 M02 M04 a merge without proof, or with a bad one", async () => {
+	const [victim, thief] = [await owner("001.victim"), await comer()];
+	const identity_token = appleId.token({ sub: "001.thief" });
+
+	for (const body of [{}, { apple_sub: "001.victim" },
+		{ identity_token: "" }, { identity_token: null },
+		{ identity_token, apple_sub: "001.victim" }]) {
+		const res = await merge(rendio, thief, body);
+		assert.ok([400, 401].includes(res.status), res.text);
+	}
+	const fetched = appleId.calls["/auth/keys"];
+	for (const [name, token] of Object.entries(badProofs("001.victim"))) {
+		const res = await merge(rendio, thief, { identity_token: token });
+		assertError(res, 401, "unauthorized");
+		assertRefused(await signIn(rendio, { id_token: token }));
+		assertRefused(await signIn(rendio, { id_token: token,
+			link_identity: true }, { bearer: thief.access_token }));
+		assert.ok(name);
+	}
+	for (const iss of ["https://appleid.apple.com.example.com",
+		"https://accounts.google.com", undefined]) {
+		const token = appleId.token({ sub: "001.victim", iss });
+		assertError(await merge(rendio, thief,
+		    { identity_token: token }), 401, "unauthorized");
+		assertError(await signIn(rendio, { id_token: token }), 400,
+		    "validation_failed", "auth");
+	}
+	assert.ok(appleId.calls["/auth/keys"] <= fetched + 1);
+	assert.equal(await creditsOf(rendio, thief), GIFT);
+	assert.equal(await creditsOf(rendio, victim), 0);
+});
+
+test("M03 a nonce that is missing, wrong, as Apple has it, or used",
+    async () => {
+	const nonce = "drawn once";
+	const token = appleId.token({ sub: "001.nonce", nonce });
+	const hashed = claimsOf(token).nonce;
+
+	for (const wrong of [undefined, "", "another", hashed]) {
+		assertRefused(await signIn(rendio, { id_token: token,
+			nonce: wrong }), "invalid nonce");
+		assertError(await merge(rendio, await comer(),
+		    { identity_token: token, nonce: wrong }), 401,
+		    "unauthorized");
+	}
+	assertRefused(await signIn(rendio, { nonce,
+		id_token: appleId.token({ sub: "001.nonce" }) }), "invalid nonce");
+	const all = await Promise.all(Array.from({ length: 10 }, () =>
+	    signIn(rendio, { id_token: token, nonce })));
+	assert.equal(all.filter(({ status }) => status === 200).length, 1);
+	assertRefused(await signIn(rendio, { id_token: token, nonce }),
+	    "ID token was used before");
+	assertError(await merge(rendio, await comer(),
+	    { identity_token: token, nonce }), 401, "unauthorized");
+});
+
+test("M05 another's ids beside one's own proof", async () => {
+	const [victim, thief] = [await comer(), await comer()];
+	const identity_token = appleId.token({ sub: "001.m05" });
+
+	assertError(await merge(rendio, thief, { identity_token,
+		user_id: victim.user_id }), 403, "forbidden");
+	const res = await merge(rendio, thief, { identity_token,
+		device_id: victim.phone.device_id,
+		guest_user_id: victim.user_id });
+	assert.equal(res.json().user.id, thief.user_id);
+	assert.equal(await creditsOf(rendio, victim), GIFT);
+});
+
+test("M06 M07 M11 what is merged is neither lost nor doubled", async () => {
+	const guest = await comer();
+	const identity_token = appleId.token({ sub: "001.m07" });
+	const up = (await merge(rendio, guest, { identity_token })).json();
+	assert.equal(up.user.id, guest.user_id);
+	assert.equal(await creditsOf(rendio, guest), GIFT);
+	assertError(await merge(rendio, up, { identity_token }), 409, "conflict");
+	assertError(await merge(rendio, up, { identity_token:
+		appleId.token({ sub: "001.m07-other" }) }), 409, "conflict");
+
+	const second = await comer();
+	await rendio.cli("user", "grant", second.user_id, "5", "--reason", "x");
+	const heir = (await merge(rendio, second, { identity_token })).json();
+	assert.equal(heir.user.id, guest.user_id);
+	assert.equal(await creditsOf(rendio, heir), GIFT + 5);
+	await assertDead(rendio, second);
+	assert.equal(await count("users", `id = ${id(second.user_id)} AND` +
+	    ` merged_into_id = ${id(guest.user_id)} AND credits_remaining = 0`),
+	    1);
+});
+
+test("M08 M12 merging in parallel, and farming gifts", async () => {
+	const farmer = await owner("001.farmer");
+	const identity_token = appleId.token({ sub: "001.farmer" });
+
+	for (let i = 0; i < 5; i++) {
+		const guest = await comer();
+		const all = await Promise.all(Array.from({ length: 8 }, () =>
+		    merge(rendio, guest, { identity_token })));
+		assert.equal(all.filter(({ status }) => status === 200).length, 1);
+		for (const { status } of all)
+			assert.ok([200, 401, 409].includes(status));
+	}
+	assert.equal(await creditsOf(rendio, farmer), GIFT);
+	// Nor does an Apple ID that leaves and returns bring one.
+	await post("/functions/v1/delete-account", farmer.access_token);
+	assert.equal(await creditsOf(rendio, await owner("001.farmer")), 0);
+});
+
+test("M13 news of Apple that are not of Apple", async () => {
+	const ada = await owner("001.news");
+	const send = (payload) => rendio.request("POST",
+	    "/functions/v1/apple-id-notifications",
+	    { apikey: null, body: { payload } });
+	const event = { type: "consent-revoked", sub: "001.news" };
+
+	for (const payload of [
+		flipBit(appleId.notification(event), 2),
+		appleId.notification(event, { aud: "com.example.x" }),
+		appleId.notification(event, { iss: "https://example.com" }),
+		appleId.notification(event, { exp: now_s() - 1 }),
+		appleId.notification(event, {}, { header: { alg: "none" } }),
+		appleId.token({ sub: "001.news" }),
+		ada.access_token, "x", ""])
+		assertError(await send(payload), 400, "invalid_request");
+	assert.equal(await creditsOf(rendio, ada), 0);
+	assert.equal((await send(appleId.notification(event))).status, 200);
+	await assertDead(rendio, ada);
+});
+
+test("a foreign Apple ID is linked to nobody", async () => {
+	const [victim, thief] = [await owner("001.linked"), await comer()];
+	for (const bearer of [thief.access_token, victim.access_token])
+		assertError(await signIn(rendio, { link_identity: true,
+			id_token: appleId.token({ sub: "001.linked" }) },
+		    { bearer }), 422, "identity_already_exists", "auth");
+	assertError(await signIn(rendio, { link_identity: true,
+		id_token: appleId.token({ sub: "001.new" }) }), 401,
+	    "no_authorization", "auth");
+	const banned = await owner("001.banned");
+	await rendio.cli("user", "ban", banned.user_id);
+	assertError(await signIn(rendio, { id_token:
+		appleId.token({ sub: "001.banned" }) }), 403, "user_banned",
+	    "auth");
+	assertError(await merge(rendio, thief, { identity_token:
+		appleId.token({ sub: "001.banned" }) }), 403, "user_banned");
+	assert.equal(await creditsOf(rendio, thief), GIFT);
+});
+
 // --- profile and account ------------------------------------------------------
 
 test("U01 U09 another's id, known or not", async () => {
@@ -586,6 +824,49 @@ test("U01 U09 another's id, known or not", async () => {
 			assertError(res, 403, "forbidden");
 	}
 	assert.equal(await creditsOf(rendio, bob), GIFT);
+});
+
+test("U02 looking through ids finds nobody", async () => {
+	const [ada, bob] = [await comer(), await comer()];
+	const texts = new Set();
+
+	for (let i = 0; i < 200; i++) {
+		const user_id = i === 100 ? bob.user_id : randomUUID();
+		const res = await get(`${CREDITS}?user_id=${user_id}`,
+		    ada.access_token);
+		assertError(res, 403, "forbidden");
+		texts.add(JSON.stringify({ ...res.json(), request_id: "" }));
+	}
+	assert.equal(texts.size, 1);
+});
+
+test("U04 U05 columns that are not the user's, words that do not exist",
+    async () => {
+	const ada = await comer();
+	const [before] = await sql(rendio, "SELECT credits_remaining, tier," +
+	    " is_guest, apple_sub, email, language, theme_preference FROM users" +
+	    ` WHERE id = ${id(ada.user_id)}`);
+	const patch = (body) => rendio.request("PATCH",
+	    `/rest/v1/users?id=eq.${ada.user_id}`,
+	    { bearer: ada.access_token, body });
+
+	for (const body of [{ credits_remaining: 1e6 }, { tier: "premium" },
+		{ id: randomUUID() }, { apple_sub: "001.x" }, { is_guest: false },
+		{ email: "a@b.c" }, { device_id: "x" }, { is_admin: true },
+		{ language: "tr", tier: "premium" }])
+		assertError(await patch(body), 403, "42501", "rest");
+	for (const body of [{ credits: 1 }])
+		assertError(await patch(body), 400, "PGRST204", "rest");
+	for (const body of [{ language: "xx" }, { theme_preference: "x" },
+		{ language: "x".repeat(10_000) }, { language: null }])
+		assert.equal((await patch(body)).status, 400);
+	for (const body of [{ language: "xx" }, { theme_preference: "x" },
+		{ credits_remaining: 1 }, { is_admin: true }])
+		assertError(await post("/functions/v1/update-user-settings",
+		    ada.access_token, body), 400, "invalid_request");
+	assert.deepEqual(await sql(rendio, "SELECT credits_remaining, tier," +
+	    " is_guest, apple_sub, email, language, theme_preference FROM users" +
+	    ` WHERE id = ${id(ada.user_id)}`), [before]);
 });
 
 test("U03 the profile is these members and no others", async () => {
@@ -631,7 +912,8 @@ test("U12 a balance is never cleaned away", async () => {
 	    " 400 * 86400000, updated_at_ms = updated_at_ms - 400 * 86400000" +
 	    ` WHERE id = ${id(ada.user_id)}`);
 	await sql(rendio, "UPDATE sessions SET refreshed_at_ms =" +
-	    " refreshed_at_ms - 400 * 86400000" +
+	    " refreshed_at_ms - 400 * 86400000, created_at_ms =" +
+	    " created_at_ms - 400 * 86400000" +
 	    ` WHERE user_id = ${id(ada.user_id)}`);
 	assert.equal((await rendio.cli("audit")).code, 0);
 	const again = await ada.phone.enter();

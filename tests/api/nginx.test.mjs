@@ -322,6 +322,25 @@ test("expensive calls are limited by token, wherever they come from",
 	assert.notEqual(other.status, 429);
 });
 
+test("a refresh that is limited is 503: no client signs out for it",
+    async () => {
+	const guest = await rendio.guest("flooded");
+	const refresh = () => rendio.request("POST",
+	    "/auth/v1/token?grant_type=refresh_token", {
+		localAddress: "127.0.0.7",
+		body: { refresh_token: guest.refresh_token },
+	});
+	const answers = await Promise.all(Array.from({ length: 120 }, refresh));
+
+	const limited = answers.filter((res) => res.status !== 200);
+	assert.ok(limited.length > 0);
+	for (const res of limited)
+		assertError(res, 503, "service_unavailable");
+	assert.ok(answers.length > limited.length);
+	assert.equal((await rendio.request("GET", "/auth/v1/user",
+	    { bearer: guest.access_token })).status, 200);
+});
+
 test("the owner's own limits are used instead of ours", async (t) => {
 	const ours = fs.readFileSync(path.join(root, "nginx", "limits.conf"),
 	    "utf8");

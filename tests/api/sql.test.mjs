@@ -16,8 +16,8 @@ const SMALL = ["models", "themes"];
 // Partial indexes that hold nothing but what is waiting.
 const QUEUES = ["objects_to_delete"];
 
-// The audit reads everything: that is its task.
-const READS_EVERYTHING = ["audit.c"];
+// The audit and a backup read everything: that is their task.
+const READS_EVERYTHING = ["audit.c", "manifest.c"];
 
 const domain = path.join(root, "lib/domain");
 const TOKEN = new RegExp([

@@ -129,6 +129,29 @@ test("updateUser merges metadata, and refuses an e-mail address",
 	assert.equal(error.status, 422);
 });
 
+test("after deleting the account the client is signed out", async () => {
+	const { auth } = await client("deleter");
+	const { session } = good(await auth.getSession());
+	const deleter = await rendio.supabase(session);
+
+	assert.deepEqual(good(await deleter.functions.invoke("delete-account",
+	    { body: {} })), { success: true });
+	await assertDead(rendio, session);
+	const { data, error } = await auth.refreshSession();
+	assert.equal(error.code, "refresh_token_not_found");
+	assert.equal(data.session, null);
+});
+
+test("signOut others leaves this one", async () => {
+	const { guest, auth } = await client("others");
+	const other = await rendio.guest("others", guest.device_id);
+
+	assert.equal((await auth.signOut({ scope: "others" })).error, null);
+	await assertDead(rendio, other);
+	good(await auth.getUser());
+	good(await auth.refreshSession());
+});
+
 for (const scope of ["local", "global"])
 	test(`signOut ${scope}: the token is dead in every area`, async () => {
 		const { auth } = await client(`leaver-${scope}`);

@@ -27,17 +27,27 @@ export const hashNonce = (raw) =>
 export class AppleId {
 	/** How many calls there were, by path. */
 	calls = { "/auth/keys": 0, "/auth/token": 0, "/auth/revoke": 0 };
-	/** "500", "garbage", "reset", "hang", "429", or null. */
+	/**
+	 * "garbage", "reset", "hang", "late" (it takes effect, but the answer
+	 * is lost), a status as "500", or an error of Apple's as
+	 * "invalid_client"; or null.
+	 */
 	fault = null;
+	/** The same by refresh token, of what is asked about it. */
+	faultsOf = new Map();
+	/** Of each answer. */
+	delay_ms = 0;
 	keys = [];
 	codes = new Map();
 	/** Living refresh tokens, and all that were revoked. */
 	consents = new Map();
 	revoked = [];
 
-	static async start({ dir, clientId = "com.example.app" }) {
+	static async start({ dir, clientId = "com.example.app",
+	    teamId = TEAM_ID }) {
 		const apple = new AppleId();
 		apple.clientId = clientId;
+		apple.teamId = teamId;
 		apple.rotate();
 		// The key of Sign in with Apple that a developer downloads.
 		const { privateKey, publicKey } = generateKeyPairSync("ec",
@@ -65,7 +75,7 @@ export class AppleId {
 			RENDIO_APPLEID_CLIENT_IDS: `com.example.old, ${this.clientId}`,
 			RENDIO_APPLEID_KEY_ID: KEY_ID,
 			RENDIO_APPLEID_KEY_FILE: this.keyFile,
-			RENDIO_APPLE_TEAM_ID: TEAM_ID,
+			RENDIO_APPLE_TEAM_ID: this.teamId,
 			RENDIO_ALLOW_PRIVATE_UPSTREAMS: "1",
 		};
 	}
@@ -138,28 +148,36 @@ export class AppleId {
 		req.on("data", (chunk) => chunks.push(chunk));
 		req.on("end", () => {
 			const { pathname } = new URL(req.url, this.url);
-			this.calls[pathname]++;
-			if (this.fault === "hang")
-				return;
-			if (this.fault === "reset") {
-				req.socket.resetAndDestroy();
-				return;
-			}
-			if (this.fault !== null) {
-				const isGarbage = this.fault === "garbage";
-				res.writeHead(isGarbage ? 200 : Number(this.fault),
-				    { "content-type": "text/html" });
-				res.end("<html>not today</html>");
-				return;
-			}
 			const form = new URLSearchParams(
 			    Buffer.concat(chunks).toString());
-			const [status, body] = this.answer(req, pathname, form);
-			const text = body === null ? "" : JSON.stringify(body);
-			res.writeHead(status, { "content-type": "application/json",
+			this.calls[pathname]++;
+			this.reply(req, res, pathname, form,
+			    this.faultsOf.get(form.get("token")) ?? this.fault);
+		});
+	}
+
+	reply(req, res, pathname, form, fault) {
+		const send = (status, text, type = "application/json") =>
+		    setTimeout(() => {
+			res.writeHead(status, { "content-type": type,
 				"content-length": Buffer.byteLength(text) });
 			res.end(text);
-		});
+		}, this.delay_ms);
+
+		if (fault === "hang")
+			return;
+		if (fault === "garbage" || fault > 0) {
+			send(fault > 0 ? Number(fault) : 200,
+			    "<html>not today</html>", "text/html");
+			return;
+		}
+		const [status, body] = [null, "late"].includes(fault) ?
+		    this.answer(req, pathname, form) :
+		    [400, { error: fault }];
+		if (["reset", "late"].includes(fault))
+			req.socket.resetAndDestroy();
+		else
+			send(status, body === null ? "" : JSON.stringify(body));
 	}
 
 	answer(req, pathname, form) {
@@ -187,7 +205,7 @@ export class AppleId {
 			    { key: this.secretKey, dsaEncoding: "ieee-p1363" },
 			    Buffer.from(mac, "base64url")) &&
 			    header.alg === "ES256" && header.kid === KEY_ID &&
-			    claims.iss === TEAM_ID &&
+			    claims.iss === this.teamId &&
 			    claims.aud === "https://appleid.apple.com" &&
 			    claims.sub === form.get("client_id") &&
 			    claims.sub === this.clientId &&

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char *
 attached(struct str name)
@@ -84,6 +86,53 @@ a_name_too_long_for_its_header_is_left_out(void **state)
 		    n > escaped_max);
 }
 
+static void
+append(struct response *res, struct str text)
+{
+	buf_append(&res->body, text);
+}
+
+static void
+a_large_answer_is_spooled_up_to_its_limit(void **state)
+{
+	struct app app = { 0 };
+	struct response res = { .spool_fd = -1 };
+	struct buf problem;
+	char seen[16] = "";
+
+	(void)state;
+	buf_init(&problem, 1024);
+	assert_true(config_parse(&app.config,
+	    STR("RENDIO_STATE_DIR=/tmp/rendio-unit-spool"), NULL, &problem));
+	(void)mkdir("/tmp/rendio-unit-spool", 0700);
+	(void)mkdir("/tmp/rendio-unit-spool/tmp", 0700);
+	buf_init(&res.body, 64);
+	append(&res, STR("abc"));
+	assert_true(app_spool(&app, &res, 7));
+	assert_int_equal(res.body.len, 0);
+	append(&res, STR("def"));
+	assert_true(app_spool(&app, &res, 7));
+	append(&res, STR("gh"));
+	assert_false(app_spool(&app, &res, 7)); /* 8 of 7 */
+	buf_clear(&res.body);
+	append(&res, STR("g"));
+	assert_true(app_spool(&app, &res, 7)); /* 7 of 7 */
+	assert_true(app_spool(&app, &res, 7));
+	assert_int_equal(res.spool_bytes, 7);
+	assert_int_equal(pread(res.spool_fd, seen, sizeof(seen), 0), 7);
+	assert_string_equal(seen, "abcdefg");
+	/* It has no name, so nothing is left behind. */
+	assert_int_equal(close(res.spool_fd), 0);
+	assert_int_equal(rmdir("/tmp/rendio-unit-spool/tmp"), 0);
+	res.spool_fd = -1;
+	res.spool_bytes = 0;
+	assert_false(app_spool(&app, &res, 7)); /* no place for it */
+	assert_int_equal(rmdir("/tmp/rendio-unit-spool"), 0);
+	buf_free(&res.body);
+	config_free(&app.config);
+	buf_free(&problem);
+}
+
 int
 main(void)
 {
@@ -92,6 +141,7 @@ main(void)
 		cmocka_unit_test(plain_names_stand_as_they_are),
 		cmocka_unit_test(other_names_are_escaped),
 		cmocka_unit_test(a_name_too_long_for_its_header_is_left_out),
+		cmocka_unit_test(a_large_answer_is_spooled_up_to_its_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,7 +72,7 @@ enter_with_gift(struct fixture *f)
 	struct device_entry entry = { .id_hash = { 1 },
 		.is_secret = true,
 		.is_verified = true,
-		.accounts_max = 5,
+		.limits = { 5, 5, 5 },
 		.now_ms = NOW };
 
 	assert_int_equal(devices_enter(f->db, &entry), OK);
@@ -827,6 +827,76 @@ a_guest_has_an_apple_id(void **state)
 }
 
 static void
+an_account_is_neither_a_guests_nor_an_apple_ids(void **state)
+{
+	const struct world *w = *state;
+
+	damage(&w->f, "UPDATE users SET is_guest = 0 WHERE id = %s;",
+	    literal_of(&w->f.bob).text);
+	expect(w, 10, "the account is nobody's guest, but has no Apple ID",
+	    &w->f.bob);
+	damage(&w->f,
+	    "UPDATE users SET is_guest = 1 WHERE id = %s;"
+	    "INSERT INTO apple_tokens (user_id, client_id, sealed,"
+	    " created_at_ms) VALUES (%s, 'app', x'00', 0)",
+	    literal_of(&w->f.bob).text, literal_of(&w->f.bob).text);
+	expect(w, 10, "a consent is kept of who has no Apple ID", &w->f.bob);
+}
+
+static void
+a_session_was_refreshed_without_a_token(void **state)
+{
+	const struct world *w = *state;
+	const struct uuid id = uuid_random();
+
+	damage(&w->f,
+	    "INSERT INTO sessions (id, user_id, refresh_salt, method,"
+	    " created_at_ms, refreshed_at_ms)"
+	    " VALUES (%s, %s, randomblob(16), 'anonymous', 0, 1)",
+	    literal_of(&id).text, literal_of(&w->f.bob).text);
+	expect(w, 10, "the session was refreshed, but gave no other token out",
+	    &id);
+	damage(&w->f, "UPDATE sessions SET refresh_counter = 1 WHERE id = %s",
+	    literal_of(&id).text);
+	expect_clean(w, NOW);
+}
+
+/* What a tombstone may not have, one thing at a time. */
+static void
+a_merged_account_still_has_a_trace_of_its_person(void **state)
+{
+	static const char *const traces[] = {
+		"email = 'a@b.c'",
+		"user_metadata = '{\"a\":1}'",
+		"grant_state = 'pending'",
+	};
+	const struct world *w = *state;
+	const struct fixture *f = &w->f;
+
+	damage(f,
+	    "UPDATE users SET status = 'deleted', merged_into_id = %s,"
+	    " grant_state = 'withheld' WHERE id = %s;",
+	    literal_of(&f->ada).text, literal_of(&f->bob).text);
+	expect_clean(w, NOW);
+	for (size_t i = 0; i < COUNT_OF(traces); i++) {
+		damage(f,
+		    "UPDATE users SET email = NULL, user_metadata = '{}',"
+		    " grant_state = 'withheld' WHERE id = %s;"
+		    "UPDATE users SET %s WHERE id = %s;",
+		    literal_of(&f->bob).text, traces[i],
+		    literal_of(&f->bob).text);
+		expect(w, 10, "the account was merged but still has something",
+		    &f->bob);
+	}
+	damage(f,
+	    "UPDATE users SET grant_state = 'withheld' WHERE id = %s;"
+	    "UPDATE devices SET user_id = %s;",
+	    literal_of(&f->bob).text, literal_of(&f->bob).text);
+	expect(w, 10, "the account was merged but still has something",
+	    &f->bob);
+}
+
+static void
 a_merged_account_still_has_jobs(void **state)
 {
 	const struct world *w = *state;
@@ -916,6 +986,9 @@ main(void)
 		WORLD(it_raises_no_alarm_while_others_work),
 		WORLD(somebody_is_signed_in_to_a_suspended_account),
 		WORLD(a_guest_has_an_apple_id),
+		WORLD(an_account_is_neither_a_guests_nor_an_apple_ids),
+		WORLD(a_session_was_refreshed_without_a_token),
+		WORLD(a_merged_account_still_has_a_trace_of_its_person),
 		WORLD(a_merged_account_still_has_jobs),
 		WORLD(an_account_was_merged_into_a_merged_one),
 		WORLD(an_account_has_the_gifts_of_two),

@@ -361,6 +361,15 @@ a_field_takes_what_its_column_can_have(void **state)
 	};
 	const struct theme theme = some_theme(f);
 
+	/* Where there are prices by the second, they decide. */
+	assert_int_equal(catalog_set_model(f->db, &f->model.id,
+			     STR("cost_per_generation"), STR("1")),
+	    ERR_CONFLICT);
+	assert_int_equal(catalog_set_model(f->db, &nobody,
+			     STR("cost_per_generation"), STR("1")),
+	    ERR_MODEL_NOT_FOUND);
+	damage(f, "DELETE FROM model_prices WHERE model_id = %s",
+	    literal_of(&f->model.id).text);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		assert_int_equal(catalog_set_model(f->db, &f->model.id,
 				     str_from(cases[i].field),

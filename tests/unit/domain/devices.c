@@ -13,7 +13,7 @@ phone(uint8_t number)
 		.id_hash = { number },
 		.is_secret = true,
 		.is_verified = true,
-		.accounts_max = 5,
+		.limits = { 5, 5, 5 },
 		.lang = LANG_ES,
 		.now_ms = NOW,
 	};
@@ -352,7 +352,7 @@ a_device_that_opened_too_many_accounts_gets_no_gift(void **state)
 	for (int i = 0; i < 3; i++) {
 		entry = phone(1);
 		entry.is_secret = false;
-		entry.accounts_max = 2;
+		entry.limits.accounts_max = 2;
 		enter(f, &entry);
 		assert_int_equal(entry.gift,
 		    i < 2 ? GIFT_PENDING : GIFT_WITHHELD);
@@ -363,10 +363,41 @@ a_device_that_opened_too_many_accounts_gets_no_gift(void **state)
 	assert_false(give(f, &entry, 0));
 	/* A secret id finds its account as it was. */
 	entry.is_secret = true;
-	entry.accounts_max = 100;
+	entry.limits.accounts_max = 100;
 	enter(f, &entry);
 	assert_false(entry.is_new);
 	assert_int_equal(entry.gift, GIFT_WITHHELD);
+}
+
+static void
+a_device_that_is_suspect_gets_no_gift(void **state)
+{
+	static const char *const signals[] = { "rejections_count",
+		"bit_changes_count" };
+	const struct fixture *f = *state;
+	struct device_entry entry;
+
+	for (uint8_t i = 0; i < COUNT_OF(signals); i++) {
+		for (int n = 4; n <= 6; n++) {
+			const uint8_t number = (uint8_t)(10 * (i + 1) + n);
+
+			entry = phone(number);
+			entry.must_wait = true;
+			enter(f, &entry);
+			assert_int_equal(entry.gift, GIFT_PENDING);
+			damage(f,
+			    "UPDATE devices SET %s = %d WHERE user_id = %s",
+			    signals[i], n,
+			    literal_of(&entry.session.user_id).text);
+			entry = phone(number);
+			enter(f, &entry);
+			assert_int_equal(entry.gift,
+			    n <= 5 ? GIFT_PENDING : GIFT_WITHHELD);
+			assert_int_equal(entry.must_set_bit, n <= 5);
+		}
+	}
+	assert_string_equal(grant_state_of(f, &entry.session.user_id),
+	    "withheld");
 }
 
 static void
@@ -440,6 +471,7 @@ main(void)
 		TEST(only_who_saw_the_bit_clear_is_told_to_set_it),
 		TEST(the_guest_that_replaces_another_has_the_gift_to_come),
 		TEST(a_device_that_opened_too_many_accounts_gets_no_gift),
+		TEST(a_device_that_is_suspect_gets_no_gift),
 		TEST(
 		    a_gift_is_not_given_to_who_was_deleted_or_banned_meanwhile),
 		TEST(what_is_strange_about_a_device_is_counted),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/audit.h"
+#include "domain/deletions.h"
 #include "domain/identities.h"
 #include "fixture.h"
 
@@ -341,6 +342,39 @@ a_consent_is_kept_only_of_who_has_an_identity(void **state)
 	    IDENTITY_SEALED_BYTES_MAX);
 }
 
+/* The account was deleted while Apple was asked for it. */
+static void
+a_consent_that_came_too_late_is_taken_back(void **state)
+{
+	const struct fixture *f = *state;
+	const struct uuid owner = carols_account(f);
+	const struct identity_consent consent = { .client_id = "app",
+		.sealed_bytes = 100 };
+	struct deletion_step steps[8];
+	size_t count = 0;
+
+	assert_int_equal(deletions_begin(f->db, &owner, NOW), OK);
+	assert_int_equal(deletions_due(f->db, NOW, steps, 8, &count), OK);
+	assert_int_equal(count, 2);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(identities_keep_consent(f->db, &owner,
+				     &consent, NOW),
+		    OK);
+		assert_int_equal(deletions_due(f->db, NOW, steps, 8, &count),
+		    OK);
+		assert_int_equal(count, 3);
+		for (size_t j = 0; j < count; j++)
+			if (strcmp(steps[j].name, "apple") == 0)
+				assert_int_equal(deletions_consent_gone(f->db,
+						     &steps[j], NOW),
+				    OK);
+		assert_int_equal(number_of(f,
+				     "SELECT COUNT(*) FROM apple_tokens", NULL),
+		    0);
+	}
+	assert_clean(f);
+}
+
 static void
 a_suspended_account_takes_nobody_in(void **state)
 {
@@ -373,6 +407,7 @@ main(void)
 		TEST(an_heir_that_is_merged_hands_its_tombstones_on),
 		TEST(news_are_taken_note_of_once),
 		TEST(a_consent_is_kept_only_of_who_has_an_identity),
+		TEST(a_consent_that_came_too_late_is_taken_back),
 		TEST(a_suspended_account_takes_nobody_in),
 	};
 

@@ -411,7 +411,8 @@ assert_bearer_is_ours(void)
 	assert_true(
 	    base64_decode(BASE64_URL, header, decoded, sizeof(decoded), &n));
 	assert_true(str_equal((struct str){ decoded, n },
-	    STR("{\"alg\":\"ES256\",\"kid\":\"KEY1234567\"}")));
+	    STR("{\"alg\":\"ES256\",\"kid\":\"KEY1234567\","
+		"\"typ\":\"JWT\"}")));
 	assert_true(
 	    base64_decode(BASE64_URL, claims, decoded, sizeof(decoded), &n));
 	arena_init(&arena, (size_t)1024 * 1024);

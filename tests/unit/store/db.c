@@ -354,6 +354,30 @@ a_snapshot_sees_one_moment_and_stops_nobody(void **state)
 }
 
 static enum err
+look_from_within(struct db *db, void *arg)
+{
+	struct look *look = arg;
+
+	if (db_snapshot(db, look_twice, look) != OK)
+		return ERR_INTERNAL;
+	/* The inner one's end did not move the moment. */
+	return products(db) == look->after ? OK : ERR_INTERNAL;
+}
+
+static void
+a_snapshot_within_another_sees_the_same_moment(void **state)
+{
+	const struct fixture *f = *state;
+	struct look look = { .other = open_other(f, DB_READ_WRITE) };
+
+	assert_int_equal(db_snapshot(f->db, look_from_within, &look), OK);
+	assert_int_equal(look.before, 3);
+	assert_int_equal(look.after, 3);
+	assert_int_equal(products(f->db), 4);
+	db_close(look.other);
+}
+
+static enum err
 try_other(struct db *db, void *arg)
 {
 	struct look *look = arg;
@@ -544,6 +568,7 @@ main(void)
 		TEST(statements_are_counted_however_many_rows_they_have),
 		TEST(changes_are_those_of_this_statement),
 		TEST(a_snapshot_sees_one_moment_and_stops_nobody),
+		TEST(a_snapshot_within_another_sees_the_same_moment),
 		TEST(a_writer_that_waits_in_vain_gives_up_in_time),
 		TEST(writers_queue_and_no_increment_is_lost),
 		TEST(a_checkpoint_empties_the_log_and_loses_nothing),

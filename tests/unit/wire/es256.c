@@ -136,7 +136,8 @@ a_token_has_our_header_and_claims_and_verifies(void **state)
 	assert_true(str_cut(rest, '.', &claims, &signature));
 	assert_true(base64_decode(BASE64_URL, header, text, sizeof(text), &n));
 	assert_true(str_equal((struct str){ text, n },
-	    STR("{\"alg\":\"ES256\",\"kid\":\"KEY1234567\"}")));
+	    STR("{\"alg\":\"ES256\",\"kid\":\"KEY1234567\","
+		"\"typ\":\"JWT\"}")));
 	assert_true(base64_decode(BASE64_URL, claims, text, sizeof(text), &n));
 	assert_true(str_equal((struct str){ text, n },
 	    STR("{\"iss\":\"TEAM\",\"iat\":1}")));

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+//
+// Backups are made one after the other while phones order videos and delete
+// them, and most are killed (kill -9) at a random moment.  Every file that has
+// its name is good: it restores to a clean database that knows each answer
+// which was given before that backup began.
+//
+// RENDIO_BACKUPS (default 12) says how many, RENDIO_SEED repeats a run.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { sql } from "../api/support/database.mjs";
+import { build, root, start } from "../api/support/instance.mjs";
+import { order } from "../api/support/jobs.mjs";
+import { chance } from "./chance.mjs";
+
+const BACKUPS = Number(process.env.RENDIO_BACKUPS ?? 12);
+const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
+const PHONES = 6;
+const KILLED = 0.7;
+const KILL_MS_MAX = 1500;
+
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "rendio-backups-"));
+const passphrase = { RENDIO_BACKUP_PASSPHRASE: "a long passphrase" };
+let rendio;
+
+before(async () => {
+	rendio = await start({ env: { ...passphrase,
+		RENDIO_GRANT_CREDITS: "10000" } });
+});
+after(async () => {
+	await rendio?.stop();
+	fs.rmSync(scratch, { recursive: true, force: true });
+});
+
+/** Runs one backup; kills it after kill_ms unless that is undefined. */
+async function backUp(file, kill_ms) {
+	const child = spawn(path.join(build, "rendio"), ["backup", file], {
+		cwd: root, env: rendio.env, stdio: ["ignore", "ignore", "pipe"] });
+	let problem = "";
+	child.stderr.setEncoding("utf8").on("data", (text) => {
+		problem += text;
+	});
+	const ended = new Promise((resolve) => child.once("close", resolve));
+	const timer = kill_ms !== undefined &&
+	    setTimeout(() => child.kill("SIGKILL"), kill_ms);
+	const code = await ended;
+	clearTimeout(timer);
+	if (code !== null)
+		assert.equal(code, 0, problem);
+}
+
+test(`of ${BACKUPS} backups under load each that is there is good`,
+    async (t) => {
+	const random = chance(SEED);
+	const answers = [];
+	let over = false;
+
+	t.diagnostic(`RENDIO_SEED=${SEED}`);
+	const load = Array.from({ length: PHONES }, async (_, n) => {
+		const phone = await rendio.guest(`backup-${n}`);
+		while (!over) {
+			const res = await order(rendio, phone,
+			    { settings: { duration: 4 } });
+			// Too many at once is an answer, too.
+			if (res.status !== 200) {
+				await sleep(200);
+				continue;
+			}
+			const { job_id } = res.json();
+			answers.push({ job_id, at: performance.now() });
+			if (random() < 0.3)
+				await rendio.request("POST",
+				    "/functions/v1/delete-video-job",
+				    { bearer: phone.access_token,
+					body: { job_id } });
+		}
+	});
+
+	const good = [];
+	for (let i = 0; i < BACKUPS; i++) {
+		const file = path.join(scratch, `${i}.tar`);
+		const began = performance.now();
+		await backUp(file, random() < KILLED ?
+		    random() * KILL_MS_MAX : undefined);
+		if (fs.existsSync(file))
+			good.push({ file, began });
+	}
+	over = true;
+	await Promise.all(load);
+	t.diagnostic(`${good.length} good of ${BACKUPS}, ` +
+	    `${answers.length} answers`);
+	assert.ok(good.length > 0);
+	for (const { file, began } of good) {
+		const stateDir = `${file}.state`;
+		const restored = await rendio.cliWith({ env: {
+			RENDIO_STATE_DIR: stateDir } }, "restore", file);
+		assert.equal(restored.code, 0, restored.stderr);
+		const rows = await sql({ file: (name) =>
+			path.join(stateDir, name) }, "SELECT hex(id) id FROM jobs");
+		const known = new Set(rows.map((row) => row.id.toLowerCase()));
+		for (const { job_id, at } of answers)
+			assert.ok(at > began || known.has(job_id.replaceAll("-", "")),
+			    `${path.basename(file)} does not know ${job_id}`);
+		fs.rmSync(stateDir, { recursive: true });
+		fs.rmSync(file);
+	}
+	assert.equal((await rendio.cli("audit")).code, 0);
+});
