@@ -34,9 +34,11 @@ LIB_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*/*.c)) \
 LIBRARY   := $(BUILD)/librendio.a
 ENDPOINTS := $(patsubst %.c,$(BUILD)/%,$(wildcard cgi-bin/*.c))
 CRON_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cron/*.c))
+REALTIME_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard realtime/*.c))
 CLI_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
 UNIT      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*.c))
-PROGRAMS  := $(ENDPOINTS) $(BUILD)/rendio-worker $(BUILD)/rendio
+PROGRAMS  := $(ENDPOINTS) $(BUILD)/rendio-worker $(BUILD)/rendio-realtime \
+             $(BUILD)/rendio
 
 JOBS      := $(shell nproc)
 
@@ -75,6 +77,9 @@ $(ENDPOINTS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 $(BUILD)/rendio-worker: $(CRON_OBJ) $(LIBRARY)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+$(BUILD)/rendio-realtime: $(REALTIME_OBJ) $(LIBRARY)
+	$(CC) $(LDFLAGS) -o $@ $^ -lwebsockets $(LIBS)
+
 $(BUILD)/rendio: $(CLI_OBJ) $(LIBRARY)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -100,7 +105,8 @@ bench: deps-bench
 	@tests/bench/run $(BUILD)
 
 .PHONY: bench-programs
-bench-programs: $(BUILD)/tests/bench/constant $(BUILD)/tests/bench/raw-sqlite
+bench-programs: $(BUILD)/tests/bench/constant $(BUILD)/tests/bench/raw-sqlite \
+                $(BUILD)/tests/bench/publish
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBRARY)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -180,7 +186,8 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/rendio/cgi-bin \
 	    $(DESTDIR)$(PREFIX)/share/rendio/nginx $(DESTDIR)/etc/rendio
 	install -m 755 $(BUILD)/rendio $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(BUILD)/rendio-worker $(DESTDIR)$(PREFIX)/lib/rendio/
+	install -m 755 $(BUILD)/rendio-worker $(BUILD)/rendio-realtime \
+	    $(DESTDIR)$(PREFIX)/lib/rendio/
 	install -m 755 $(filter-out %/sandbox-provider,$(ENDPOINTS)) $(DESTDIR)$(PREFIX)/lib/rendio/cgi-bin/
 	install -m 755 deploy/nginx-config $(DESTDIR)$(PREFIX)/share/rendio/
 	install -m 644 nginx/* $(DESTDIR)$(PREFIX)/share/rendio/nginx/

@@ -11,6 +11,7 @@
 
 #include "worker.h"
 
+#include "app/nudge.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/lockfile.h"
@@ -20,9 +21,7 @@
 #include <signal.h>
 #include <sodium.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* A leader without a successor works this long at most. */
@@ -97,37 +96,6 @@ state_path(const struct worker *worker, const char *name, char *path,
 		   name) < (int)size;
 }
 
-/* Binds the socket that endpoints nudge; the last leader's is replaced. */
-static bool
-open_nudge_socket(struct worker *worker)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd;
-
-	if (!state_path(worker, "worker.sock", address.sun_path,
-		sizeof(address.sun_path)))
-		return false;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return false;
-	(void)unlink(address.sun_path);
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
-		(void)close(fd);
-		return false;
-	}
-	worker->nudge_fd = fd;
-	return true;
-}
-
-static void
-swallow_nudges(const struct worker *worker)
-{
-	char byte;
-
-	while (recv(worker->nudge_fd, &byte, sizeof(byte), MSG_DONTWAIT) >= 0)
-		continue;
-}
-
 /* Does somebody hold the waiting room? Then the place is wanted. */
 static bool
 has_successor(const struct worker *worker)
@@ -137,6 +105,18 @@ has_successor(const struct worker *worker)
 
 	return state_path(worker, "worker.next", path, sizeof(path)) &&
 	    !lockfile_take(path, 0, &fd);
+}
+
+/* Wakes who tells of events, if there may be some. */
+static void
+tell(struct worker *worker)
+{
+	const int64_t rows = state_rows_changed(&worker->state);
+
+	if (rows == worker->rows_told)
+		return;
+	worker->rows_told = rows;
+	nudge_send(worker->teller_fd, &worker->state.config, NUDGE_REALTIME);
 }
 
 static void
@@ -166,6 +146,7 @@ lead(struct worker *worker)
 				(tasks[i].run == lease_jobs ||
 				    tasks[i].run == take_reports))) {
 				tasks[i].run(worker);
+				tell(worker);
 				next_us[i] = clock_monotonic_us() +
 				    tasks[i].period_ms * 1000;
 			}
@@ -176,7 +157,8 @@ lead(struct worker *worker)
 		nudged =
 		    fetcher_wait(worker->fetcher, worker->nudge_fd, wait_ms);
 		if (nudged)
-			swallow_nudges(worker);
+			nudge_swallow(worker->nudge_fd);
+		tell(worker);
 	}
 }
 
@@ -197,6 +179,7 @@ drain(struct worker *worker)
 		}
 		make_posters(worker);
 		(void)fetcher_wait(worker->fetcher, -1, DRAIN_TICK_MS);
+		tell(worker);
 	}
 }
 
@@ -252,7 +235,9 @@ main(void)
 	}
 	if (!take_place(&worker, &place))
 		return 0;
-	if (!open_nudge_socket(&worker)) {
+	worker.nudge_fd = nudge_receiver(&worker.state.config, NUDGE_WORKER);
+	worker.teller_fd = nudge_sender();
+	if (worker.nudge_fd < 0 || worker.teller_fd < 0) {
 		log_line(LOG_ERROR, "start", "problem", strerror(errno));
 		return 1;
 	}

@@ -14,9 +14,6 @@
 #define PURGE_ROWS 500
 #define FILES_AT_ONCE 32
 
-/* Events serve streams that resume; a phone that slept longer asks anew. */
-#define EVENT_LIFE_MS (INT64_C(7) * 24 * 3600 * 1000)
-
 /* The same report may come again for hours. */
 #define REPORT_LIFE_MS (INT64_C(7) * 24 * 3600 * 1000)
 

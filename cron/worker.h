@@ -46,7 +46,9 @@ struct poster {
 struct worker {
 	struct state state;
 	struct fetcher *fetcher;
-	int nudge_fd;
+	int nudge_fd; /* wakes us */
+	int teller_fd; /* with which we wake who tells of events */
+	int64_t rows_told; /* of state_rows_changed() */
 	struct step *steps; /* under way */
 	size_t steps_count;
 	bool is_draining; /* finish what is under way, begin nothing */

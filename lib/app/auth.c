@@ -6,8 +6,8 @@
 
 #include <sodium.h>
 
-static bool
-is_anon_key(const struct app *app, struct str text)
+bool
+auth_is_anon_key(const struct app *app, struct str text)
 {
 	const size_t n = strlen(app->keys.anon_key);
 
@@ -82,7 +82,7 @@ check_token(struct app *app, struct request *req, struct response *res,
 static bool
 has_token(const struct app *app, const struct request *req)
 {
-	return req->bearer.len > 0 && !is_anon_key(app, req->bearer);
+	return req->bearer.len > 0 && !auth_is_anon_key(app, req->bearer);
 }
 
 static enum err
@@ -106,7 +106,7 @@ auth_apply(struct app *app, struct request *req, struct str apikey,
 	*ret_answered = false;
 	if (auth == AUTH_NONE || (app->endpoint->open_methods & req->method))
 		return OK;
-	if (!is_anon_key(app, apikey))
+	if (!auth_is_anon_key(app, apikey))
 		return ERR_INVALID_API_KEY;
 	is_bearer = http_bearer(authorization, &req->bearer);
 	if (auth == AUTH_APIKEY)

@@ -9,6 +9,9 @@
  * token says who the user is, and the sessions table whether still.
  */
 
+/* Is this the app's key?  It is no secret, and takes the same time anyway. */
+bool auth_is_anon_key(const struct app *app, struct str text);
+
 /*
  * Applies the endpoint's auth to the request and fills has_user, user_id,
  * session_id and lang.  Returns OK, an error, or OK with the response already

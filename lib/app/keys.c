@@ -21,15 +21,16 @@
 struct key_file {
 	const char *name;
 	size_t offset;
+	bool is_for_streams;
 };
 
 static const struct key_file key_files[] = {
-	{ "refresh", offsetof(struct keys, refresh) },
-	{ "device", offsetof(struct keys, device) },
-	{ "storage", offsetof(struct keys, storage) },
-	{ "webhook", offsetof(struct keys, webhook) },
-	{ "sandbox", offsetof(struct keys, sandbox) },
-	{ "apple", offsetof(struct keys, apple) },
+	{ "refresh", offsetof(struct keys, refresh), false },
+	{ "device", offsetof(struct keys, device), false },
+	{ "storage", offsetof(struct keys, storage), true },
+	{ "webhook", offsetof(struct keys, webhook), false },
+	{ "sandbox", offsetof(struct keys, sandbox), false },
+	{ "apple", offsetof(struct keys, apple), false },
 };
 
 #define KEY_FILES_COUNT (sizeof(key_files) / sizeof(key_files[0]))
@@ -202,14 +203,16 @@ load_file(const char *path, struct buf *content, struct buf *problem)
 }
 
 static bool
-load_all(const char *state_dir, const char *anon_key, struct keys *keys,
-    struct buf *content, struct buf *problem)
+load_files(const char *state_dir, const char *anon_key, bool for_streams,
+    struct keys *keys, struct buf *content, struct buf *problem)
 {
 	char path[KEY_PATH_BYTES];
 
 	for (size_t i = 0; i < KEY_FILES_COUNT; i++) {
 		uint8_t *key = (uint8_t *)keys + key_files[i].offset;
 
+		if (for_streams && !key_files[i].is_for_streams)
+			continue;
 		if (!key_path(state_dir, key_files[i].name, path) ||
 		    !load_file(path, content, problem))
 			return false;
@@ -242,20 +245,35 @@ load_all(const char *state_dir, const char *anon_key, struct keys *keys,
 	    sizeof(keys->anon_key));
 }
 
-bool
-keys_load(const char *state_dir, const char *anon_key, struct keys *keys,
-    struct buf *problem)
+static bool
+load(const char *state_dir, const char *anon_key, bool for_streams,
+    struct keys *keys, struct buf *problem)
 {
 	struct buf content;
 	bool ok;
 
 	*keys = (struct keys){ 0 };
 	buf_init(&content, 4096);
-	ok = load_all(state_dir, anon_key, keys, &content, problem);
+	ok = load_files(state_dir, anon_key, for_streams, keys, &content,
+	    problem);
 	if (content.ptr != NULL)
 		sodium_memzero(content.ptr, content.capacity_bytes);
 	buf_free(&content);
 	return ok;
+}
+
+bool
+keys_load(const char *state_dir, const char *anon_key, struct keys *keys,
+    struct buf *problem)
+{
+	return load(state_dir, anon_key, false, keys, problem);
+}
+
+bool
+keys_load_for_streams(const char *state_dir, const char *anon_key,
+    struct keys *keys, struct buf *problem)
+{
+	return load(state_dir, anon_key, true, keys, problem);
 }
 
 void

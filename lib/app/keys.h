@@ -28,9 +28,14 @@ struct keys {
 bool
 keys_create(const char *state_dir, const char *anon_key, struct buf *problem);
 
-/* Loads all of them; `anon_key` overrides the file when not empty. */
+/*
+ * Loads all of them; `anon_key` overrides the file when not empty.  For
+ * streams only what checks tokens and signs links is loaded, the rest is zero.
+ */
 bool keys_load(const char *state_dir, const char *anon_key, struct keys *keys,
     struct buf *problem);
+bool keys_load_for_streams(const char *state_dir, const char *anon_key,
+    struct keys *keys, struct buf *problem);
 
 void keys_wipe(struct keys *keys);
 

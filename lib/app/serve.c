@@ -2,6 +2,7 @@
 #include "app/app.h"
 #include "app/answer.h"
 #include "app/auth.h"
+#include "app/nudge.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/db.h"
@@ -13,9 +14,7 @@
 #include <sodium.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /*
@@ -391,19 +390,15 @@ app_nudge(struct app *app)
 	app->wants_nudge = true;
 }
 
+/* What is committed is told, whatever becomes of the answers. */
 static void
-send_nudge(struct app *app)
+send_nudges(struct app *app, int64_t rows_before)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	const int n = snprintf(address.sun_path, sizeof(address.sun_path),
-	    "%s/run/worker.sock", config_text(&app->config, CONFIG_STATE_DIR));
-
+	if (app->wants_nudge)
+		nudge_send(app->nudge_fd, &app->config, NUDGE_WORKER);
+	if (db_rows_changed(app->db) != rows_before)
+		nudge_send(app->nudge_fd, &app->config, NUDGE_REALTIME);
 	app->wants_nudge = false;
-	if (n < 0 || n >= (int)sizeof(address.sun_path))
-		return;
-	/* Nobody listening or a full queue: the worker looks by itself. */
-	(void)sendto(app->nudge_fd, "", 1, MSG_DONTWAIT,
-	    (const struct sockaddr *)&address, sizeof(address));
 }
 
 /* Waits for one, and takes those that wait with it. */
@@ -424,6 +419,7 @@ loop(struct app *app)
 {
 	static struct round round;
 	const size_t slots = app->endpoint->is_batched ? BATCH_MAX : 1;
+	int64_t rows;
 
 	for (size_t i = 0; i < slots; i++)
 		exchange_init(&round.exchange[i], app);
@@ -431,25 +427,17 @@ loop(struct app *app)
 		accept_some(app, &round);
 		if (round.count == 0)
 			break;
+		rows = db_rows_changed(app->db);
 		if (app->endpoint->is_batched)
 			serve_batch(app, &round);
 		else
 			serve(&round.exchange[0]);
-		if (app->wants_nudge)
-			send_nudge(app);
+		send_nudges(app, rows);
 		for (size_t i = 0; i < round.count; i++)
 			exchange_end(&round.exchange[i]);
 	}
 	for (size_t i = 0; i < slots; i++)
 		exchange_free(&round.exchange[i]);
-}
-
-static bool
-connect_nudge(struct app *app)
-{
-	app->nudge_fd =
-	    socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	return app->nudge_fd >= 0;
 }
 
 /* In live mode a missing credential is noticed now, not by a user. */
@@ -494,7 +482,8 @@ start(struct app *app, struct buf *problem)
 		    "(run `rendio migrate`)");
 		return false;
 	}
-	if (!connect_nudge(app)) {
+	app->nudge_fd = nudge_sender();
+	if (app->nudge_fd < 0) {
 		buf_appendf(problem, "no socket: %s", strerror(errno));
 		return false;
 	}

@@ -141,6 +141,20 @@ check_schema(struct db *db, struct buf *problem)
 	return false;
 }
 
+static bool
+load_keys(struct state *state, enum state_access access, struct buf *problem)
+{
+	const char *dir = config_text(&state->config, CONFIG_STATE_DIR);
+	const char *anon_key = config_text(&state->config, CONFIG_ANON_KEY);
+	bool ok;
+
+	if (access != STATE_STREAMS)
+		return keys_load(dir, anon_key, &state->keys, problem);
+	ok = keys_load_for_streams(dir, anon_key, &state->keys, problem);
+	config_forget_secrets(&state->config);
+	return ok;
+}
+
 bool
 state_open(struct state *state, enum state_access access, struct buf *problem)
 {
@@ -154,11 +168,10 @@ state_open(struct state *state, enum state_access access, struct buf *problem)
 	if (!config_load(&state->config, problem))
 		return false;
 	state_dir = config_text(&state->config, CONFIG_STATE_DIR);
-	if (!keys_load(state_dir, config_text(&state->config, CONFIG_ANON_KEY),
-		&state->keys, problem))
+	if (!load_keys(state, access, problem))
 		return false;
 	if (db_open(state_dir,
-		access == STATE_READ ? DB_READ_ONLY : DB_READ_WRITE, false,
+		access == STATE_WRITE ? DB_READ_WRITE : DB_READ_ONLY, false,
 		&state->db) != OK) {
 		buf_appendf(problem,
 		    "the database in %s cannot be opened "
@@ -183,6 +196,12 @@ state_checkpoint_if(struct state *state, int64_t log_bytes)
 {
 	return db_log_bytes(state->db) <= log_bytes ||
 	    db_checkpoint(state->db) == OK;
+}
+
+int64_t
+state_rows_changed(const struct state *state)
+{
+	return db_rows_changed(state->db);
 }
 
 /* Fixed in 3.51.3, and in these branches of older versions. */

@@ -21,8 +21,11 @@ struct state {
 	struct db *db;
 };
 
-/* STATE_READ gives a connection that refuses to write. */
-enum state_access { STATE_READ, STATE_WRITE };
+/*
+ * STATE_READ gives a connection that refuses to write; STATE_STREAMS the same,
+ * with no more secrets than streams need.
+ */
+enum state_access { STATE_READ, STATE_WRITE, STATE_STREAMS };
 
 /*
  * Makes what is missing of an installation: directories, keys, the database
@@ -49,6 +52,9 @@ bool state_migrate(int64_t *ret_from, int64_t *ret_to, struct buf *problem);
  * wait for a reader that is in the way.
  */
 bool state_checkpoint_if(struct state *state, int64_t log_bytes);
+
+/* Rows that were changed over this connection: has anything happened? */
+int64_t state_rows_changed(const struct state *state);
 
 /* What can be said about a database without trusting it. */
 struct state_database {

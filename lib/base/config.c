@@ -352,6 +352,15 @@ config_load(struct config *config, struct buf *problem)
 }
 
 void
+config_forget_secrets(struct config *config)
+{
+	for (int i = 0; i < CONFIG_MAX; i++)
+		if (rows[i].kind == SECRET && config->text[i] != NULL)
+			explicit_bzero(config->text[i],
+			    strlen(config->text[i]));
+}
+
+void
 config_free(struct config *config)
 {
 	for (int i = 0; i < CONFIG_MAX; i++) {

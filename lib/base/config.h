@@ -59,6 +59,7 @@
 	X(DEVICE_BIT_CHANGES_MAX, NUMBER, "2", 0, 1000000) \
 	X(LIMIT_DEVICE_CHECK_PER_H, NUMBER, "10", 1, 1000000) \
 	X(LIMIT_ADDRESS_CHECK_PER_H, NUMBER, "600", 1, 1000000) \
+	X(STREAMS_PER_ADDRESS_MAX, NUMBER, "500", 1, 1000000) \
 	X(APPLEID_URL, TEXT, "", 0, 0) \
 	X(APPLEID_CLIENT_IDS, TEXT, "", 0, 0) \
 	X(APPLEID_KEY_ID, TEXT, "", 0, 0) \
@@ -118,6 +119,9 @@ bool config_load(struct config *config, struct buf *problem);
  */
 bool config_parse(struct config *config, struct str file,
     char *const *environment, struct buf *problem);
+
+/* For a program that needs none of them: they become "". */
+void config_forget_secrets(struct config *config);
 
 void config_free(struct config *config);
 

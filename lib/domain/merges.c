@@ -68,6 +68,23 @@ move_rows(struct db *db, const struct uuid *from, const struct uuid *into)
 	return err;
 }
 
+/* Whoever watches the heir is told of the jobs that came. */
+static enum err
+tell_of_jobs(struct db *db, const struct uuid *from, const struct uuid *into,
+    int64_t now_ms)
+{
+	static const char sql[] =
+	    "INSERT INTO events (user_id, job_id, kind, created_at_ms)"
+	    " SELECT ?2, id, 'job', ?3 FROM jobs"
+	    " WHERE user_id = ?1 AND is_hidden = 0 ORDER BY id";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	db_bind_uuid(stmt, 1, from);
+	db_bind_uuid(stmt, 2, into);
+	db_bind_int64(stmt, 3, now_ms);
+	return db_run(stmt);
+}
+
 static enum err
 bury(struct db *db, const struct uuid *from, const struct uuid *into,
     int64_t now_ms)
@@ -95,6 +112,8 @@ merges_run(struct db *db, const struct uuid *from, const struct uuid *into,
 	assert(db_in_transaction(db));
 	assert(!uuid_equal(from, into));
 	err = credits_move(db, from, into, now_ms);
+	if (err == OK)
+		err = tell_of_jobs(db, from, into, now_ms);
 	if (err == OK)
 		err = move_rows(db, from, into);
 	if (err == OK)

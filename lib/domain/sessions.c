@@ -12,18 +12,23 @@ static const char *const method_names[] = {
 
 /* Keeps the newest sessions of a user, with room for one more. */
 static enum err
-trim(struct db *db, const struct uuid *user_id)
+trim(struct db *db, const struct uuid *user_id, int64_t now_ms)
 {
 	static const char sql[] =
 	    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions"
 	    " WHERE user_id = ?1 ORDER BY refreshed_at_ms DESC"
 	    " LIMIT ?3 OFFSET ?2)";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	int64_t changes;
+	enum err err;
 
 	db_bind_uuid(stmt, 1, user_id);
 	db_bind_int64(stmt, 2, SESSIONS_PER_USER_MAX - 1);
 	db_bind_int64(stmt, 3, SESSIONS_PER_USER_MAX);
-	return db_run(stmt);
+	err = db_run_changes(stmt, &changes);
+	if (err != OK || changes == 0)
+		return err;
+	return events_append(db, EVENT_SESSION, user_id, NULL, now_ms);
 }
 
 enum err
@@ -44,7 +49,7 @@ sessions_create(struct db *db, const struct uuid *user_id,
 	enum err err;
 
 	assert(db_in_transaction(db));
-	err = trim(db, user_id);
+	err = trim(db, user_id, now_ms);
 	if (err != OK)
 		return err;
 	random_bytes(session.refresh_salt, sizeof(session.refresh_salt));

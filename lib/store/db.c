@@ -561,3 +561,9 @@ db_statements_run(const struct db *db)
 {
 	return db->statements_run;
 }
+
+int64_t
+db_rows_changed(const struct db *db)
+{
+	return sqlite3_total_changes64(db->handle);
+}

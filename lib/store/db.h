@@ -96,6 +96,9 @@ struct uuid db_column_uuid(struct db_stmt *stmt, int column);
 /* Statements stepped to an end since db_open(): what a request cost. */
 int64_t db_statements_run(const struct db *db);
 
+/* Rows inserted, changed and deleted since db_open(). */
+int64_t db_rows_changed(const struct db *db);
+
 /* Runs text that is not a literal of ours: migrations and seeds only. */
 enum err db_script(struct db *db, const char *sql);
 

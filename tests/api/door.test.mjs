@@ -71,6 +71,8 @@ const doors = {
 	"replicate-webhook": { isFinal: true },
 	"rest": { auth: "optional", dialect: "rest", target: "/rest/v1/themes" },
 	"rest-users": { auth: "optional", dialect: "rest" },
+	"stream-ticket": { auth: "user",
+		body: () => ({ user_id: null }) },
 	"update-consumption-consent": { auth: "user",
 		body: () => ({ consent: false, text_version: "1" }) },
 	"update-credits": { auth: "user",

@@ -15,6 +15,11 @@ const all = endpoints();
 // The stand-in for a video company is no part of the API.
 const api = all.filter((endpoint) => !endpoint.isSandboxOnly);
 
+// What the realtime engine serves has no program of its own.
+const streams = [...fs.readFileSync(
+    path.join(root, "nginx/realtime.conf.in"), "utf8")
+    .matchAll(/^location = (\S+) \{$/gm)].map(([, url]) => url);
+
 let state;
 
 before(() => {
@@ -97,12 +102,14 @@ test("each endpoint has a section in docs/api.md, and no other is there", () => 
 	const headings = fs.readFileSync(path.join(root, "docs/api.md"), "utf8")
 	    .split("\n").filter((line) => line.startsWith("#")).join("\n");
 
-	for (const { path: url } of api)
+	const urls = [...api.map((endpoint) => endpoint.path), ...streams];
+
+	assert.equal(streams.length, 3);
+	for (const url of urls)
 		assert.ok(headings.includes(url), `no section for ${url}`);
 	for (const [url] of
 	    headings.matchAll(/\/functions\/v1\/[a-z-]+\/?/g))
-		assert.ok(api.some((endpoint) => endpoint.path === url),
-		    `${url} does not exist`);
+		assert.ok(urls.includes(url), `${url} does not exist`);
 });
 
 test("each status in an endpoint's header is in its test", () => {

@@ -89,7 +89,8 @@ async function addConstant(body) {
 	fields[1] = "/functions/v1/constant";
 	const build = path.join(work, "build");
 	fs.mkdirSync(path.join(build, "cgi-bin"), { recursive: true });
-	for (const name of ["rendio", "rendio-worker"])
+	for (const name of ["rendio", "rendio-worker",
+	    "rendio-realtime"])
 		fs.symlinkSync(path.join(programs, name), path.join(build, name));
 	for (const name of fs.readdirSync(path.join(programs, "cgi-bin")))
 		fs.symlinkSync(path.join(programs, "cgi-bin", name),

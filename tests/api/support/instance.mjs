@@ -245,13 +245,18 @@ export class Instance {
 	}
 
 	/** The official client; with a session of ours when one is given. */
-	async supabase(session) {
-		const { createClient } = await import("@supabase/supabase-js");
+	async supabase(session, version = "@supabase/supabase-js") {
+		const { createClient } = await import(version);
 		const { default: WebSocket } = await import("ws");
+		const { ca } = this;
 		const client = createClient(this.url, this.anonKey, {
 			auth: { persistSession: false, autoRefreshToken: false },
 			global: { fetch: this.fetch },
-			realtime: { transport: WebSocket },
+			realtime: { transport: class extends WebSocket {
+				constructor(url, protocols) {
+					super(url, protocols, { ca });
+				}
+			} },
 		});
 		if (session) {
 			const { error } = await client.auth.setSession(session);

@@ -297,7 +297,7 @@ a_status_says_how_it_stands(void **state)
 		    PROVIDER_RUNNING, -1 },
 		{ 200, "{\"status\":\"COMPLETED\",\"error\":\"x\"}",
 		    PROVIDER_ENDED, -1 },
-		{ 200, "{\"status\":\"CANCELLED\"}", PROVIDER_ENDED, -1 },
+		{ 200, "{\"status\":\"CANCELLED\"}", PROVIDER_FAILED, -1 },
 	};
 	struct provider_status status;
 	struct provider_error error;
