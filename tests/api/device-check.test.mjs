@@ -51,7 +51,7 @@ test("a new phone gets an account, a session and the free credits", async () => 
 	assert.equal(body.token_type, "bearer");
 	assert.equal(body.grant, "granted");
 	assert.equal(await creditsOf(rendio, body), 10);
-	await assertStatements(rendio, res, 14);
+	await assertStatements(rendio, res, 15);
 });
 
 test("the access token says who and until when", async () => {

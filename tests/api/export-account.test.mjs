@@ -48,7 +48,7 @@ const LEFT_OUT = {
 	devices: ["id_hash", "user_id", "is_marking", "grant_bit"],
 	apple_tokens: ["user_id", "sealed"],
 	jobs: ["user_id", "due_at_ms", "deadline_at_ms", "queue_position",
-		"turn_at_ms"],
+		"turn_at_ms", "wish"],
 	attempts: ["id", "status_url", "result_url", "cancel_url", "video_url",
 		"calls_count", "cost_micro_usd", "is_ended"],
 	idempotency_records: ["user_id", "fingerprint", "credits_remaining"],

@@ -293,6 +293,12 @@ describe("whose turn it is", () => {
 			users.push(await rich(`user-${i}`));
 		await sql(rendio, "UPDATE users SET tier = 'premium' WHERE id =" +
 		    id(users[USERS - 1].user_id));
+		// The audit wants to see what that is paid with.
+		await sql(rendio, "INSERT INTO subscriptions (environment," +
+		    " original_transaction_id, user_id, product_id," +
+		    " active_until_ms, is_active, created_at_ms) VALUES" +
+		    " ('Sandbox', '1', " + id(users[USERS - 1].user_id) +
+		    `, 'test', ${Date.now() + 86_400_000}, 1, ${Date.now()})`);
 		await stopWorker(rendio);
 		// The greedy come first, with all they have.
 		for (const [i, user] of users.entries())
