@@ -301,7 +301,7 @@ test("T01 T02 T03 T19 no token, the app's key, old, early, elsewhere",
 			assert.ok([401, 403].includes(res.status),
 			    `${method} ${path}: ${res.status}`);
 			assert.ok(res.status === 401 ||
-			    path.startsWith("/auth/v1/"), path);
+			    /^\/(auth|storage)\/v1\//.test(path), path);
 		}
 		const token = ada.access_token;
 		const astray = await rendio.request(method,

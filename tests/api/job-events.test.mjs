@@ -43,8 +43,8 @@ test("a job is followed from its present state to its end", async () => {
 	assert.equal(done.event, "job");
 	assert.equal(done.data.status, "completed");
 	assert.equal(done.data.poll_after_ms, null);
-	assert.deepEqual(Object.keys(done.data), [...Object.keys(
-	    (await statusOf(rendio, ada, jobId)).json()), "credits_remaining"]);
+	assert.deepEqual(Object.keys(done.data).sort(), Object.keys(
+	    (await statusOf(rendio, ada, jobId)).json()).sort());
 	assert.ok(!stream.messages.some((m) => m.data.job_id === other));
 	assert.ok(stream.retry_ms >= 2000);
 	await endOf(rendio, ada, other);

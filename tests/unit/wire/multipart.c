@@ -88,8 +88,8 @@ a_form_that_is_broken_is_bad(void **state)
 		"--x\r\nno colon\r\n\r\nbody\r\n--x--",
 		"--x\r\n" FIELD "\r\n" FIELD "\r\n\r\nbody\r\n--x--",
 		"--x\r\nContent-Disposition: attachment\r\n\r\n.\r\n--x--",
-		"--x\r\nContent-Disposition: form-data; name=\"a\r\n\r\n.\r\n"
-		"--x--",
+		("--x\r\nContent-Disposition: form-data; name=\"a\r\n\r\n"
+		 ".\r\n--x--"),
 	};
 
 	(void)state;
