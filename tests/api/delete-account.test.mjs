@@ -63,7 +63,7 @@ test("an account with all there can be is gone", async () => {
 	assert.equal((await endOf(rendio, ada, done)).status, "completed");
 	const [{ id: object }] = await sql(rendio,
 	    "SELECT lower(hex(id)) AS id FROM objects" +
-	    ` WHERE user_id = ${id(ada.user_id)}`);
+	    ` WHERE user_id = ${id(ada.user_id)} AND bucket = 'videos'`);
 	const files = () => fs.readdirSync(rendio.file("media", "videos"),
 	    { recursive: true }).filter((name) =>
 	    name.replaceAll("-", "").includes(object));

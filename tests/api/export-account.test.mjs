@@ -27,7 +27,7 @@ const NOBODYS = ["models", "model_options", "model_prices", "themes",
 	"products", "subscription_products", "sqlite_sequence",
 	// What Apple told and is to be asked, by its own ids of transactions.
 	"apple_notifications", "payers", "repairs",
-	"breakers", "provider_spend",
+	"breakers", "provider_spend", "storage_level",
 	// It repeats of an attempt what the attempt says, for a week.
 	"provider_reports",
 	// Steps exist only of who can no longer ask.
