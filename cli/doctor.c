@@ -11,6 +11,7 @@
 #include "domain/deletions.h"
 #include "domain/devices.h"
 #include "domain/purchases.h"
+#include "domain/spend.h"
 #include "provider/appleid.h"
 #include "provider/appstore.h"
 #include "wire/es256.h"
@@ -41,6 +42,9 @@
 
 /* The law gives a month; a day leaves time to find out what is wrong. */
 #define DELETION_MS_MAX (INT64_C(24) * 3600 * 1000)
+
+/* Providers show their history for so long at least. */
+#define LOST_WITHIN_MS (INT64_C(7) * 24 * 3600 * 1000)
 
 #define DOCTOR_PATH_BYTES_MAX 4096
 
@@ -342,14 +346,16 @@ check_debts(struct doctor *d)
 {
 	struct state state;
 	struct buf problem;
-	int64_t gifts = 0, steps = 0, purchases = 0;
+	int64_t gifts = 0, steps = 0, purchases = 0, lost = 0, late = 0;
 
 	buf_init(&problem, 8192);
 	if (state_open(&state, STATE_READ, &problem) &&
 	    devices_pending_count(state.db, &gifts) == OK &&
 	    deletions_stuck_count(state.db, clock_now_ms() - DELETION_MS_MAX,
 		&steps) == OK &&
-	    purchases_waiting_count(state.db, &purchases) == OK) {
+	    purchases_waiting_count(state.db, &purchases) == OK &&
+	    spend_count_lost(state.db, clock_now_ms() - LOST_WITHIN_MS, &lost,
+		&late) == OK) {
 		note(d, gifts == 0 ? GREEN : YELLOW, "gifts",
 		    "each is given when its phone comes again and DeviceCheck"
 		    " answers; the log says why it did not (event devicecheck)",
@@ -363,6 +369,12 @@ check_debts(struct doctor *d)
 		    "the table purchases says in waits_for what for: see"
 		    " docs/operations.md, Purchases",
 		    "%lld wait to be credited", (long long)purchases);
+		note(d, lost == 0 ? GREEN : YELLOW, "submissions",
+		    "compare the provider's usage report with rendio spend:"
+		    " what it lists there was paid for",
+		    "%lld of unknown fate were given up in seven days, the"
+		    " videos of %lld others came late",
+		    (long long)lost, (long long)late);
 	}
 	state_close(&state);
 	buf_free(&problem);

@@ -14,25 +14,25 @@
 #define REPORTS_AT_ONCE 32
 
 static void
-log_report(const struct report *report, const char *event)
+log_report(const struct report *report, enum log_level level, const char *event)
 {
-	struct log log = log_begin(LOG_WARNING, event);
+	struct log log = log_begin(level, event);
 
 	log_uuid(&log, "attempt", &report->attempt_id);
 	log_text(&log, "provider", report->provider);
 	log_end(&log);
 }
 
-/* The submission got no answer (yet): the report is one. */
+/* How to speak of the request that it is about. */
 static bool
-bind(struct worker *worker, const struct report *report)
+know(const struct worker *worker, const struct report *report,
+    struct attempt_handle *ret_handle)
 {
 	const struct provider *provider =
 	    provider_for(&worker->state.config, report->provider);
 	const struct provider_job job = { .endpoint = report->endpoint };
 	struct provider_handle h;
 	struct attempt_handle handle = { 0 };
-	const int64_t now_ms = clock_now_ms();
 
 	if (provider == NULL || provider->know == NULL ||
 	    !provider->know(&worker->state.config, &job,
@@ -46,8 +46,20 @@ bind(struct worker *worker, const struct report *report)
 	    sizeof(handle.result_url));
 	(void)str_copy(str_from(h.cancel_url), handle.cancel_url,
 	    sizeof(handle.cancel_url));
-	return attempts_accepted(worker->state.db, &report->attempt_id, &handle,
-		   now_ms, now_ms) == OK;
+	*ret_handle = handle;
+	return true;
+}
+
+/* The submission got no answer (yet): the report is one. */
+static bool
+bind(struct worker *worker, const struct report *report)
+{
+	struct attempt_handle handle;
+	const int64_t now_ms = clock_now_ms();
+
+	return know(worker, report, &handle) &&
+	    attempts_accepted(worker->state.db, &report->attempt_id, &handle,
+		now_ms, now_ms) == OK;
 }
 
 static enum err
@@ -62,7 +74,7 @@ apply(struct worker *worker, const struct report *report)
 		return attempts_succeeded(db, &report->attempt_id,
 		    report->video_url, now_ms);
 	case REPORT_FAILED:
-		log_report(report, "generation_failed");
+		log_report(report, LOG_WARNING, "generation_failed");
 		failure = worker_failure(worker, report->error_code,
 		    report->may_try_again, report->is_unbilled);
 		return attempts_end(db, &report->attempt_id, &failure, now_ms);
@@ -72,22 +84,46 @@ apply(struct worker *worker, const struct report *report)
 	return attempts_look(db, &report->attempt_id, now_ms);
 }
 
+/*
+ * Its user has the credits back.  What was lost and comes after all is a
+ * present; what failed for us, but not for them, is for a person to look at.
+ */
+static enum err
+take_late(struct worker *worker, const struct report *report)
+{
+	struct attempt_handle handle;
+	bool is_reopened = false;
+	enum err err;
+
+	if (report->outcome == REPORT_FAILED)
+		return OK;
+	if (know(worker, report, &handle)) {
+		err = reports_reopen(worker->state.db, report, &handle,
+		    clock_now_ms(), &is_reopened);
+		if (err != OK)
+			return err;
+	}
+	if (is_reopened) {
+		log_report(report, LOG_WARNING, "late_result");
+		return apply(worker, report);
+	}
+	if (report->outcome == REPORT_DONE)
+		log_report(report, LOG_ERROR, "unwanted_result");
+	return OK;
+}
+
 static enum err
 take(struct worker *worker, const struct report *report)
 {
-	if (report->is_over) {
-		/* Paid for, and too late: its user has the credits back. */
-		if (report->outcome == REPORT_DONE)
-			log_report(report, "late_result");
-		return OK;
-	}
-	if (!report->is_bound && !bind(worker, report)) {
-		log_report(report, "report_refused");
-		return OK;
-	}
 	if (report->is_bound &&
 	    strcmp(report->bound_id, report->request_id) != 0) {
-		log_report(report, "report_of_other_request");
+		log_report(report, LOG_ERROR, "report_of_other_request");
+		return OK;
+	}
+	if (report->is_over)
+		return take_late(worker, report);
+	if (!report->is_bound && !bind(worker, report)) {
+		log_report(report, LOG_WARNING, "report_refused");
 		return OK;
 	}
 	return apply(worker, report);

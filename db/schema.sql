@@ -220,7 +220,8 @@ CREATE TABLE jobs (
   created_at_ms INTEGER NOT NULL,
   completed_at_ms INTEGER, turn_at_ms INTEGER NOT NULL DEFAULT 0, is_charge_kept INTEGER NOT NULL DEFAULT 0
   CHECK (is_charge_kept IN (0, 1) AND (is_charge_kept = 0 OR state = 'failed')), wish TEXT NOT NULL DEFAULT 'wanted'
-  CHECK (wish IN ('wanted', 'given_up', 'told')),
+  CHECK (wish IN ('wanted', 'given_up', 'told')), is_free INTEGER NOT NULL DEFAULT 0
+  CHECK (is_free IN (0, 1)),
   CHECK ((state IN ('completed', 'failed', 'cancelled', 'lost')) =
     (due_at_ms IS NULL)),
   CHECK ((due_at_ms IS NULL) = (completed_at_ms IS NOT NULL))
@@ -543,3 +544,6 @@ CREATE TABLE storage_level (
   measured_at_ms INTEGER NOT NULL,
   changed_at_ms INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX jobs_free ON jobs (completed_at_ms)
+  WHERE is_free = 1 AND state = 'completed';
+CREATE INDEX attempts_lost ON attempts (ended_at_ms) WHERE state = 'lost';

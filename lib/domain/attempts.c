@@ -462,7 +462,7 @@ end(struct db *db, void *arg)
 {
 	static const char sql[] =
 	    "SELECT a.job_id, a.number, j.is_hidden OR j.wish <> 'wanted'"
-	    " FROM attempts a"
+	    " OR j.is_free FROM attempts a"
 	    " JOIN jobs j ON j.id = a.job_id AND j.due_at_ms IS NOT NULL"
 	    " WHERE a.id = ?1 AND a.state IN ('sending', ?2, ?3)";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
@@ -519,11 +519,11 @@ stored(struct db *db, void *arg)
 	    "UPDATE jobs SET state = 'completed', due_at_ms = NULL,"
 	    " completed_at_ms = ?2 WHERE state = 'storing' AND"
 	    " id = (SELECT job_id FROM attempts WHERE id = ?1)"
-	    " RETURNING id, user_id, is_hidden";
+	    " RETURNING id, user_id, is_hidden, is_free";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	const struct news *n = arg;
 	struct uuid job_id, user_id;
-	bool found, is_hidden;
+	bool found, is_hidden, is_free;
 	enum err err;
 
 	db_bind_uuid(stmt, 1, n->id);
@@ -538,12 +538,13 @@ stored(struct db *db, void *arg)
 	job_id = db_column_uuid(stmt, 0);
 	user_id = db_column_uuid(stmt, 1);
 	is_hidden = db_column_bool(stmt, 2);
+	is_free = db_column_bool(stmt, 3);
 	err = media_stored(db, n->id, n->video->size_bytes, n->video->sha256);
 	if (err == OK && n->poster != NULL)
 		err = store_poster(db, n);
 	if (err == OK)
 		err = media_delete_unfinished_of_job(db, &job_id);
-	if (err == OK)
+	if (err == OK && !is_free)
 		err = credits_capture(db, &user_id, &job_id, n->now_ms);
 	/* Its user deleted it while it was being made. */
 	if (err == OK && is_hidden)

@@ -167,7 +167,7 @@ struct attempt_file {
 
 /*
  * The video is there, and perhaps its poster (NULL = none): the job is
- * completed and paid.  Errors: ERR_CONFLICT when nobody wants the files any
+ * completed and paid, unless its credits went back before.  Errors: ERR_CONFLICT when nobody wants the files any
  * more; the caller removes them.
  */
 enum err attempts_stored(struct db *db, const struct uuid *id,

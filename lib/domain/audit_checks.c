@@ -50,7 +50,8 @@ const struct audit_check audit_checks[] = {
 	/* The settlements' index serves where its own condition stands. */
 	{ 2, "the completed job has no capture of its cost",
 	    "SELECT id FROM jobs j"
-	    " WHERE (state = 'completed' OR is_charge_kept = 1) AND NOT EXISTS"
+	    " WHERE (state = 'completed' AND is_free = 0"
+	    "  OR is_charge_kept = 1) AND NOT EXISTS"
 	    " (SELECT 1 FROM ledger_entries l JOIN users u ON u.id = l.user_id"
 	    "  WHERE l.job_id = j.id"
 	    "  AND l.kind IN ('capture', 'release') AND l.kind = 'capture'"
@@ -58,15 +59,16 @@ const struct audit_check audit_checks[] = {
 	    "  AND l.amount_credits = j.cost_credits)" },
 	{ 2, "the job that failed has no release of its cost",
 	    "SELECT id FROM jobs j"
-	    " WHERE state IN ('failed', 'cancelled', 'lost')"
-	    " AND is_charge_kept = 0 AND NOT EXISTS"
+	    " WHERE (state IN ('failed', 'cancelled', 'lost')"
+	    "  AND is_charge_kept = 0 OR is_free = 1) AND NOT EXISTS"
 	    " (SELECT 1 FROM ledger_entries l JOIN users u ON u.id = l.user_id"
 	    "  WHERE l.job_id = j.id"
 	    "  AND l.kind IN ('capture', 'release') AND l.kind = 'release'"
 	    "  AND j.user_id IN (u.id, u.merged_into_id)"
 	    "  AND l.amount_credits = j.cost_credits)" },
 	{ 2, "the job is settled though it is open",
-	    "SELECT id FROM jobs j WHERE due_at_ms IS NOT NULL AND EXISTS"
+	    "SELECT id FROM jobs j WHERE due_at_ms IS NOT NULL"
+	    " AND is_free = 0 AND EXISTS"
 	    " (SELECT 1 FROM ledger_entries l WHERE l.job_id = j.id"
 	    "  AND l.kind IN ('capture', 'release'))" },
 	{ 2, "the job holds twice",

@@ -57,7 +57,8 @@ static const struct section {
 	    "SELECT id, model_id, model_name, theme_id, company, prompt,"
 	    " image_object_id, duration_s, resolution, aspect_ratio,"
 	    " has_audio, cost_credits, state, error_code, is_hidden,"
-	    " is_charge_kept, created_at_ms, completed_at_ms FROM jobs WHERE "
+	    " is_charge_kept, is_free, created_at_ms, completed_at_ms FROM "
+	    "jobs WHERE "
 	    "user_id = ?1"
 	    " ORDER BY id",
 	    { { "id", EXPORT_ID }, { "model_id", EXPORT_ID },
@@ -68,7 +69,7 @@ static const struct section {
 		{ "aspect_ratio", EXPORT_TEXT }, { "has_audio", EXPORT_FLAG },
 		{ "cost_credits", EXPORT_NUMBER }, { "state", EXPORT_TEXT },
 		{ "error_code", EXPORT_TEXT }, { "is_deleted", EXPORT_FLAG },
-		{ "is_charge_kept", EXPORT_FLAG },
+		{ "is_charge_kept", EXPORT_FLAG }, { "is_free", EXPORT_FLAG },
 		{ "created_at", EXPORT_TIME },
 		{ "completed_at", EXPORT_TIME } } },
 	{ "attempts",

@@ -248,7 +248,7 @@ jobs_submit(struct db *db, const struct job_order *order, int64_t now_ms,
 #define JOB_COLUMNS \
 	"SELECT id, user_id, state, model_name, error_code, queue_position," \
 	" cost_credits, prompt, created_at_ms, completed_at_ms," \
-	" is_charge_kept," \
+	" is_charge_kept, is_free," \
 	" (SELECT o.name FROM objects o WHERE o.job_id = jobs.id" \
 	"  AND o.bucket = 'videos' AND o.state = 'stored')," \
 	" (SELECT o.name FROM objects o WHERE o.job_id = jobs.id" \
@@ -268,16 +268,17 @@ read_job(struct db_stmt *stmt, struct job *job)
 		.created_at_ms = db_column_int64(stmt, 8),
 		.completed_at_ms =
 		    db_column_is_null(stmt, 9) ? -1 : db_column_int64(stmt, 9),
-		.video_name = db_column_str(stmt, 11),
-		.poster_name = db_column_str(stmt, 12),
+		.video_name = db_column_str(stmt, 12),
+		.poster_name = db_column_str(stmt, 13),
 	};
 	(void)str_copy(db_column_str(stmt, 3), job->model_name,
 	    sizeof(job->model_name));
 	(void)str_copy(db_column_str(stmt, 4), job->error_code,
 	    sizeof(job->error_code));
 	/* A job that was not captured at its end was released in full. */
-	if (job_is_over(job->state) && job->state != JOB_COMPLETED &&
-	    !db_column_bool(stmt, 10))
+	if ((job_is_over(job->state) && job->state != JOB_COMPLETED &&
+		!db_column_bool(stmt, 10)) ||
+	    db_column_bool(stmt, 11))
 		job->refunded_credits = job->cost_credits;
 }
 
@@ -361,12 +362,14 @@ end_job(struct db *db, const struct uuid *job_id, enum job_state end,
 {
 	static const char sql[] =
 	    "UPDATE jobs SET state = ?2, error_code = ?3, due_at_ms = NULL,"
-	    " queue_position = NULL, completed_at_ms = ?4, is_charge_kept = ?5"
-	    " WHERE id = ?1 AND due_at_ms IS NOT NULL RETURNING user_id";
+	    " queue_position = NULL, completed_at_ms = ?4,"
+	    " is_charge_kept = CASE is_free WHEN 1 THEN 0 ELSE ?5 END"
+	    " WHERE id = ?1 AND due_at_ms IS NOT NULL"
+	    " RETURNING user_id, is_free";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	struct uuid user_id;
-	bool found;
-	enum err err;
+	bool found, is_free;
+	enum err err = OK;
 
 	assert(db_in_transaction(db));
 	assert(job_is_over(end) && end != JOB_COMPLETED);
@@ -379,9 +382,11 @@ end_job(struct db *db, const struct uuid *job_id, enum job_state end,
 	if (err != OK || !found)
 		return err;
 	user_id = db_column_uuid(stmt, 0);
-	if (keeps_charge)
+	is_free = db_column_bool(stmt, 1);
+	/* Its credits went back before. */
+	if (!is_free && keeps_charge)
 		err = credits_capture(db, &user_id, job_id, now_ms);
-	else
+	else if (!is_free)
 		err = credits_release(db, &user_id, job_id, error_code, now_ms);
 	if (err == OK)
 		err = media_delete_of_job(db, job_id);

@@ -9,7 +9,8 @@
  *
  * A job begins with the hold of its cost and ends with its capture
  * (completed) or its release (failed, cancelled, lost); between the two the
- * worker brings it forward (domain/attempts.h).
+ * worker brings it forward (domain/attempts.h).  A video that comes after its
+ * job was lost is delivered for nothing: there is the release, and no capture.
  */
 
 enum job_state {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/reports.h"
+#include "domain/events.h"
 
 static const char *const outcomes[] = {
 	[REPORT_DONE] = "done",
@@ -78,7 +79,8 @@ read_report(struct db_stmt *stmt, struct report *r)
 		.outcome = REPORT_LOOK,
 		.may_try_again = db_column_bool(stmt, 7),
 		.is_unbilled = db_column_bool(stmt, 8),
-		.is_bound = !is_one_of(state, STR("sending"), STR("unknown")),
+		.is_bound = !db_column_is_null(stmt, 10) ||
+		    str_equal(state, STR("new")),
 		.is_over = is_one_of(state, STR("failed"), STR("lost")) ||
 		    str_equal(state, STR("cancelled")),
 	};
@@ -109,6 +111,75 @@ reports_next(struct db *db, bool *ret_found, struct report *ret_report)
 
 	if (err == OK && *ret_found)
 		read_report(stmt, ret_report);
+	return err;
+}
+
+struct reopening {
+	const struct report *report;
+	const struct attempt_handle *handle;
+	int64_t now_ms;
+	bool is_done;
+};
+
+static enum err
+reopen_attempt(struct db *db, const struct reopening *r)
+{
+	static const char sql[] =
+	    "UPDATE attempts SET state = 'accepted', calls_count = 0,"
+	    " ended_at_ms = NULL, error_code = NULL,"
+	    " request_id = COALESCE(request_id, ?2),"
+	    " status_url = COALESCE(status_url, ?3),"
+	    " result_url = COALESCE(result_url, ?4),"
+	    " cancel_url = COALESCE(cancel_url, ?5)"
+	    " WHERE id = ?1 AND state = 'lost'";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	db_bind_uuid(stmt, 1, &r->report->attempt_id);
+	db_bind_text(stmt, 2, r->handle->request_id);
+	db_bind_text(stmt, 3, r->handle->status_url);
+	db_bind_text(stmt, 4, r->handle->result_url);
+	db_bind_text(stmt, 5, r->handle->cancel_url);
+	return db_run(stmt);
+}
+
+static enum err
+reopen(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "UPDATE jobs SET state = 'waiting', is_free = 1, due_at_ms = ?2,"
+	    " deadline_at_ms = ?3, completed_at_ms = NULL, error_code = NULL"
+	    " WHERE state = 'lost' AND is_hidden = 0 AND id ="
+	    " (SELECT job_id FROM attempts WHERE id = ?1 AND state = 'lost')"
+	    " RETURNING user_id, id";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	struct reopening *r = arg;
+	struct uuid user_id, job_id;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, &r->report->attempt_id);
+	db_bind_int64(stmt, 2, r->now_ms);
+	db_bind_int64(stmt, 3, r->now_ms + ATTEMPT_STORE_MAX_MS);
+	err = db_step(stmt, &r->is_done);
+	if (err != OK || !r->is_done)
+		return err;
+	user_id = db_column_uuid(stmt, 0);
+	job_id = db_column_uuid(stmt, 1);
+	err = reopen_attempt(db, r);
+	if (err == OK)
+		err =
+		    events_append(db, EVENT_JOB, &user_id, &job_id, r->now_ms);
+	return err;
+}
+
+enum err
+reports_reopen(struct db *db, const struct report *report,
+    const struct attempt_handle *handle, int64_t now_ms, bool *ret_reopened)
+{
+	struct reopening r = { report, handle, now_ms, false };
+	const enum err err = db_transaction(db, reopen, &r);
+
+	if (err == OK)
+		*ret_reopened = r.is_done;
 	return err;
 }
 

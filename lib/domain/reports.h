@@ -24,7 +24,8 @@ struct report {
 	bool is_unbilled;
 	/* Of the attempt: what is known of it by now. */
 	bool is_bound; /* its request is known ... */
-	char bound_id[ATTEMPT_ID_BYTES]; /* ... by this id */
+	char
+	    bound_id[ATTEMPT_ID_BYTES]; /* ... by this id; "" = none was sent */
 	bool is_over; /* it ended without a video */
 	char endpoint[CATALOG_TEXT_BYTES];
 };
@@ -39,6 +40,15 @@ enum err reports_add(struct db *db, const struct report *report,
 /* The oldest one that was not taken in. */
 enum err
 reports_next(struct db *db, bool *ret_found, struct report *ret_report);
+
+/*
+ * A report of an attempt that was given up as lost: its job goes on, though
+ * its credits are back, and what comes of it is its user's for nothing.
+ * *ret_reopened is false, and nothing changes, when the attempt ended
+ * otherwise or its user has deleted the job.
+ */
+enum err reports_reopen(struct db *db, const struct report *report,
+    const struct attempt_handle *handle, int64_t now_ms, bool *ret_reopened);
 
 /* It was taken in; what it told is kept no longer. */
 enum err reports_handled(struct db *db, const struct uuid *id, int64_t now_ms);

@@ -132,6 +132,28 @@ spend_give_back(struct db *db, const struct uuid *attempt_id)
 }
 
 enum err
+spend_count_lost(struct db *db, int64_t since_ms, int64_t *ret_lost,
+    int64_t *ret_late)
+{
+	static const char sql[] =
+	    "SELECT (SELECT COUNT(*) FROM attempts WHERE state = 'lost'"
+	    "  AND ended_at_ms >= ?1),"
+	    " (SELECT COUNT(*) FROM jobs WHERE is_free = 1"
+	    "  AND state = 'completed' AND completed_at_ms >= ?1)";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	bool found;
+	enum err err;
+
+	db_bind_int64(stmt, 1, since_ms);
+	err = db_step(stmt, &found);
+	if (err != OK)
+		return err;
+	*ret_lost = db_column_int64(stmt, 0);
+	*ret_late = db_column_int64(stmt, 1);
+	return OK;
+}
+
+enum err
 spend_list(struct db *db, int64_t first_day_ms, spend_each *each, void *arg)
 {
 	static const char sql[] =

@@ -30,6 +30,13 @@ enum err spend_reserve(struct db *db, const struct uuid *attempt_id,
 /* Nothing is billed for it. The caller holds a write transaction. */
 enum err spend_give_back(struct db *db, const struct uuid *attempt_id);
 
+/*
+ * How many attempts were given up since since_ms without knowing whether they
+ * are billed, and how many videos came after all and were given for nothing.
+ */
+enum err spend_count_lost(struct db *db, int64_t since_ms, int64_t *ret_lost,
+    int64_t *ret_late);
+
 /* Calls `each` for the days from `first_day_ms` on, newest first. */
 typedef void spend_each(void *arg, int64_t day_ms, const char *endpoint,
     int64_t micro_usd, int64_t cap_micro_usd);

@@ -5,11 +5,11 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { Fal } from "../fakes/fal.mjs";
-import { sql } from "./support/database.mjs";
+import { id, sql } from "./support/database.mjs";
 import { assertAuditClean, assertError, assertPersonal }
     from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
-import { creditsOf, endOf, orderJob, statusOf } from "./support/jobs.mjs";
+import { creditsOf, endOf, orderJob, remove, statusOf } from "./support/jobs.mjs";
 
 const PATH = "/functions/v1/fal-webhook/";
 
@@ -167,6 +167,63 @@ test("what fal has not signed for our account changes nothing", async (t) => {
 	    null);
 	assertPersonal(await post(pathOf(request), good, body));
 	assert.equal((await endOf(rendio, ada, job_id)).status, "completed");
+});
+
+for (const [what, script, hook] of [
+	["its request", {}, "on"],
+	["nothing", { submit: "reset", history: "off" }, "on"],
+	["its request, and the webhook tells no result", {}, "null"],
+])
+	test("what comes after it was lost is given for nothing, once" +
+	    ` (we knew ${what})`, async () => {
+		const before = await creditsOf(rendio, ada);
+		const { job_id, request } = await silent(script);
+		await sql(rendio, "UPDATE jobs SET deadline_at_ms = 1," +
+		    ` due_at_ms = 1 WHERE id = ${id(job_id)}`);
+		const lost = await endOf(rendio, ada, job_id);
+		assert.equal(lost.error_code, "timeout");
+		assert.equal(await creditsOf(rendio, ada), before);
+
+		request.script.hook = hook;
+		const body = fal.hookBody(request);
+		for (let i = 0; i < 2; i++)
+			assertPersonal(await post(pathOf(request),
+			    fal.sign(request.request_id, body), body));
+		const end = await until(async () => {
+			const now = (await statusOf(rendio, ada, job_id)).json();
+			return now.status === "completed" && now;
+		}, 30_000);
+		assert.ok(end);
+		assert.equal(end.credits_refunded, end.credits_used);
+		assert.equal(await creditsOf(rendio, ada), before);
+		assert.equal((await rendio.fetch(end.video_url)).status, 200);
+		await assertAuditClean(rendio);
+	});
+
+test("what comes after its job failed or was deleted is an alarm", async () => {
+	const failed = await silent({ submit: "reset", history: "off" });
+	await sql(rendio, "UPDATE attempts SET state = 'failed'," +
+	    ` ended_at_ms = 1 WHERE job_id = ${id(failed.job_id)}`);
+	const lost = await silent();
+	await sql(rendio, "UPDATE jobs SET deadline_at_ms = 1," +
+	    ` due_at_ms = 1 WHERE id = ${id(lost.job_id)}`);
+	await endOf(rendio, ada, lost.job_id);
+	assert.equal((await remove(rendio, ada, lost.job_id)).status, 200);
+	const alarms = () => rendio.log().filter((line) =>
+	    line.includes("unwanted_result") && line.includes('"error"')).length;
+	for (const [i, { request }] of [lost, failed].entries()) {
+		const body = fal.hookBody(request);
+		assertPersonal(await post(pathOf(request),
+		    fal.sign(request.request_id, body), body));
+		assert.ok(await until(() => alarms() === i + 1, 20_000));
+	}
+	await sql(rendio, "UPDATE attempts SET state = 'unknown'," +
+	    ` ended_at_ms = NULL WHERE job_id = ${id(failed.job_id)}`);
+	const { checks } = JSON.parse((await rendio.cli("doctor", "--json"))
+	    .stdout);
+	const check = checks.find(({ check }) => check === "submissions");
+	assert.equal(check.level, "warning");
+	assert.match(check.text, /^1 of unknown fate .* 3 others came late$/);
 });
 
 test("nobody's API key and no session is asked for", async () => {
