@@ -125,6 +125,7 @@ main(int argc, char **argv)
 		.auth = AUTH_NONE,
 		.body = BODY_JSON,
 		.body_bytes_max = APP_JSON_BYTES_MAX,
+		.processes = 1,
 		.read_timeout_s = 25,
 		.handle = apple_id_notifications,
 	};

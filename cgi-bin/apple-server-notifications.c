@@ -114,6 +114,7 @@ main(int argc, char **argv)
 		.auth = AUTH_NONE,
 		.body = BODY_JSON,
 		.body_bytes_max = APPSTORE_JWS_BYTES_MAX + 1024,
+		.processes = 1,
 		.live_keys = live_keys,
 		.handle = apple_server_notifications,
 	};

@@ -62,6 +62,7 @@ main(int argc, char **argv)
 		/* Clients send none, or an empty object; it says nothing. */
 		.body = BODY_RAW,
 		.body_bytes_max = APP_JSON_BYTES_MAX,
+		.processes = 1,
 		.handle = auth_logout,
 	};
 

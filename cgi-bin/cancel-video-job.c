@@ -67,6 +67,7 @@ main(int argc, char **argv)
 		.auth = AUTH_USER,
 		.body = BODY_JSON,
 		.body_bytes_max = APP_JSON_BYTES_MAX,
+		.processes = 1,
 		.handle = cancel_video_job,
 	};
 

@@ -70,6 +70,7 @@ main(int argc, char **argv)
 		.path = "/functions/v1/get-credit-history",
 		.methods = HTTP_GET,
 		.auth = AUTH_USER,
+		.processes = 1,
 		.is_read_only = true,
 		.handle = get_credit_history,
 	};

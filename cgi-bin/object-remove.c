@@ -65,6 +65,7 @@ main(int argc, char **argv)
 		.dialect = DIALECT_STORAGE,
 		.body = BODY_JSON,
 		.body_bytes_max = APP_JSON_BYTES_MAX,
+		.processes = 1,
 		.handle = object_remove,
 	};
 

@@ -201,6 +201,7 @@ main(int argc, char **argv)
 		.dialect = DIALECT_STORAGE,
 		.body = BODY_JSON,
 		.body_bytes_max = APP_JSON_BYTES_MAX,
+		.processes = 1,
 		.sends_files = true,
 		.is_read_only = true,
 		.handle = object_sign,

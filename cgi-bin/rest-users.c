@@ -252,6 +252,7 @@ main(int argc, char **argv)
 		.dialect = DIALECT_REST,
 		.body = BODY_JSON,
 		.body_bytes_max = APP_JSON_BYTES_MAX,
+		.processes = 1,
 		.handle = rest_users,
 	};
 

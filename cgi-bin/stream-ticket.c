@@ -53,6 +53,7 @@ main(int argc, char **argv)
 		.auth = AUTH_USER,
 		.body = BODY_JSON,
 		.body_bytes_max = APP_JSON_BYTES_MAX,
+		.processes = 1,
 		.is_read_only = true,
 		.handle = stream_ticket,
 	};
