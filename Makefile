@@ -19,7 +19,9 @@ WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wformat=2 -Wvla \
              -Wimplicit-fallthrough -fno-common
 HARDENING := -fstack-protector-strong -fPIE
 OPTIMISE  := $(if $(SAN),-O1 -g -fno-omit-frame-pointer,-O2 -g -D_FORTIFY_SOURCE=2)
-SANFLAGS  := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+# clang's sanitised objects also count what is reached, for libFuzzer.
+SANFLAGS  := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
+             $(if $(filter clang,$(notdir $(CC))),-fsanitize=fuzzer-no-link))
 
 CPPFLAGS  += -D_GNU_SOURCE -Ilib -I$(BUILD)/gen $(if $(SQLITE),-isystem $(SQLITE)) \
              -include base/banned.h
@@ -36,6 +38,7 @@ ENDPOINTS := $(patsubst %.c,$(BUILD)/%,$(wildcard cgi-bin/*.c))
 CRON_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cron/*.c))
 REALTIME_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard realtime/*.c))
 CLI_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
+FAULTS    := $(BUILD)/tests/faults/life $(BUILD)/tests/faults/calls.so
 UNIT      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*.c))
 PROGRAMS  := $(ENDPOINTS) $(BUILD)/rendio-worker $(BUILD)/rendio-realtime \
              $(BUILD)/rendio
@@ -44,7 +47,7 @@ JOBS      := $(shell nproc)
 
 .PHONY: all run test bench install clean deps-run deps-test deps-bench check \
         floors format format-check schema schema-check unit unit-programs \
-        fuzz fuzz-replay fuzz-regressions
+        fuzz fuzzers fuzz-replay fuzz-regressions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -102,13 +105,15 @@ run: deps-run
 	@$(MAKE) -s -j$(JOBS) all
 	@deploy/sandbox-run $(BUILD)
 
+# The fuzzers take their minutes beside the tests, which mostly wait.
 test: deps-test check
 	@$(MAKE) -s -j$(JOBS) CC=gcc all unit-programs
-	@$(MAKE) -s -j$(JOBS) CC=clang SAN=address,undefined all unit-programs fuzz-replay
+	@$(MAKE) -s -j$(JOBS) CC=clang SAN=address,undefined all unit-programs fuzz-replay fuzzers
 	@$(MAKE) -s CC=gcc unit
 	@$(MAKE) -s CC=clang SAN=address,undefined unit fuzz-regressions
-	@RENDIO_BUILD=build-clang-san tests/api/run
-	@RENDIO_BUILD=build tests/api/run
+	@build/tests/faults/life all 50
+	@tests/run-beside "nice -n 19 tests/fuzz/run $(FUZZ_S) $(FUZZERS)" \
+	    sh -c 'RENDIO_BUILD=build-clang-san tests/api/run && RENDIO_BUILD=build tests/api/run'
 
 bench: deps-bench
 	@$(MAKE) -s -j$(JOBS) all bench-programs
@@ -153,7 +158,7 @@ schema-check:
 	@tools/schema | cmp - db/schema.sql || \
 	    { echo "db/schema.sql is old: run make schema" >&2; exit 1; }
 
-unit-programs: $(UNIT)
+unit-programs: $(UNIT) $(if $(SAN),,$(FAULTS))
 
 unit: unit-programs
 	@tools/run-unit $(UNIT)
@@ -175,20 +180,30 @@ fuzz-regressions: fuzz-replay
 $(BUILD)/tests/fuzz/replay-%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(LIBRARY)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-# FUZZ_S seconds each, with libFuzzer.
-fuzz: $(FUZZERS:%=fuzz-%)
+# With libFuzzer, FUZZ_S seconds each: make fuzz FUZZ_S=3600, or fuzz-json.
+fuzz:
+	@$(MAKE) -s -j$(JOBS) CC=clang SAN=address,undefined fuzzers
+	@tests/fuzz/run $(FUZZ_S) $(FUZZERS)
 
-fuzz-%: build-fuzz/%
-	@mkdir -p build-fuzz/corpus-$* tests/fuzz/regressions/$*
-	build-fuzz/$* -max_total_time=$(FUZZ_S) -timeout=10 \
-	    -artifact_prefix=tests/fuzz/regressions/$*/ \
-	    build-fuzz/corpus-$* tests/fuzz/corpus/$* tests/fuzz/regressions/$*
+fuzz-%:
+	@$(MAKE) -s -j$(JOBS) CC=clang SAN=address,undefined build-clang-san/tests/fuzz/$*
+	@tests/fuzz/run $(FUZZ_S) $*
 
-build-fuzz/%: tests/fuzz/%.c $(wildcard lib/base/*.c lib/wire/*.c lib/provider/*.c)
+fuzzers: $(FUZZERS:%=$(BUILD)/tests/fuzz/%)
+
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+# --- faults -------------------------------------------------------------------
+
+# Calls to the system that fail on demand, in a program of its own and for
+# LD_PRELOAD into the real ones; never installed.
+$(BUILD)/tests/faults/%: $(BUILD)/tests/faults/%.o $(BUILD)/tests/faults/calls.o $(LIBRARY)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/faults/calls.so: tests/faults/calls.c tests/faults/calls.h
 	@mkdir -p $(@D)
-	clang $(CPPFLAGS) -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined \
-	    -fno-sanitize-recover=all -ffunction-sections -fdata-sections \
-	    -Wl,--gc-sections -o $@ $^ $(LIBS)
+	$(CC) -D_GNU_SOURCE -std=c11 $(WARNINGS) -O2 -g -fPIC -shared -o $@ $<
 
 # --- installing ---------------------------------------------------------------
 

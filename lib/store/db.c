@@ -43,6 +43,9 @@ db_fail(struct db *db, const char *what, int rc, const char *sql)
 	case SQLITE_CANTOPEN:
 	case SQLITE_READONLY:
 	case SQLITE_PROTOCOL:
+	/* So SQLite calls what the disk failed to read, too. */
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
 		return ERR_SERVICE_UNAVAILABLE;
 	default:
 		return ERR_INTERNAL;
