@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/config.h"
 #include "base/err.h"
+#include "domain/admin_log.h"
 #include "wire/http.h"
 #include "wire/json.h"
 #include "wire/json_writer.h"
@@ -34,6 +35,7 @@ enum auth {
 	AUTH_APIKEY, /* anybody with the app's key; a token is for the handler */
 	AUTH_OPTIONAL, /* with the app's key; a token must be good if shown */
 	AUTH_USER, /* a user with a live session */
+	AUTH_ADMIN, /* an admin with a live session; no apikey, no user */
 };
 
 /* How an area of the API writes its errors. */
@@ -83,6 +85,8 @@ struct request {
 	bool has_user; /* a valid access token was shown */
 	struct uuid user_id;
 	struct uuid session_id;
+	struct admin_actor admin; /* AUTH_ADMIN */
+	int64_t admin_ends_at_ms; /* their session, at the latest */
 };
 
 struct response {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/auth.h"
+#include "app/admin_auth.h"
 #include "app/answer.h"
 #include "app/tokens.h"
 #include "domain/sessions.h"
@@ -104,6 +105,8 @@ auth_apply(struct app *app, struct request *req, struct str apikey,
 	bool is_bearer;
 
 	*ret_answered = false;
+	if (auth == AUTH_ADMIN)
+		return admin_auth_apply(app, req, authorization);
 	if (auth == AUTH_NONE || (app->endpoint->open_methods & req->method))
 		return OK;
 	if (!auth_is_anon_key(app, apikey))

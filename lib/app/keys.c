@@ -31,6 +31,7 @@ static const struct key_file key_files[] = {
 	{ "webhook", offsetof(struct keys, webhook), false },
 	{ "sandbox", offsetof(struct keys, sandbox), false },
 	{ "apple", offsetof(struct keys, apple), false },
+	{ "admin", offsetof(struct keys, admin), false },
 };
 
 #define KEY_FILES_COUNT (sizeof(key_files) / sizeof(key_files[0]))

@@ -21,6 +21,7 @@ struct keys {
 	uint8_t webhook[KEY_BYTES]; /* MACs in webhook URLs */
 	uint8_t sandbox[KEY_BYTES]; /* the stand-ins of sandbox mode */
 	uint8_t apple[KEY_BYTES]; /* seals Apple's refresh tokens */
+	uint8_t admin[KEY_BYTES]; /* seals the secrets of admins' codes */
 	char anon_key[129]; /* the publishable apikey */
 };
 

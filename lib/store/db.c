@@ -473,21 +473,22 @@ end(struct db *db, enum err err)
 static enum err
 do_work(struct db *db, db_work *work, void *arg)
 {
+	const bool was_writing = db->is_writing;
 	enum err err;
 
 	db->is_writing = true;
 	err = work(db, arg);
-	db->is_writing = false;
+	db->is_writing = was_writing;
 	return err;
 }
 
-/* A part of a batch, which fails alone. */
+/* A part of a batch or of another transaction, which fails alone. */
 static enum err
 run_part(struct db *db, db_work *work, void *arg)
 {
 	enum err err;
 
-	/* After a full disk the engine has rolled back the whole batch. */
+	/* After a full disk the engine has rolled back the whole. */
 	if (sqlite3_get_autocommit(db->handle))
 		return ERR_SERVICE_UNAVAILABLE;
 	err = control(db, "SAVEPOINT part");
@@ -508,8 +509,7 @@ db_transaction(struct db *db, db_work *work, void *arg)
 {
 	enum err err;
 
-	assert(!db->is_writing);
-	if (db->is_batch)
+	if (db->is_batch || db->is_writing)
 		return run_part(db, work, arg);
 	err = begin(db);
 	if (err != OK)

@@ -36,6 +36,8 @@ void db_close(struct db *db);
  * Runs `work` inside one write transaction: it commits when work returns OK
  * and leaves nothing otherwise.  Work may be run again after a conflict, so
  * all it does is read and write the database and fill *arg.  It never waits.
+ * Within another transaction it is a part of that one: what fails leaves
+ * nothing of the part, what goes well is committed with the whole.
  */
 typedef enum err db_work(struct db *db, void *arg);
 enum err db_transaction(struct db *db, db_work *work, void *arg);

@@ -105,3 +105,74 @@ address_is_local(struct str text)
 {
 	return str_equal(text, STR("127.0.0.1")) || str_equal(text, STR("::1"));
 }
+
+/* In sixteen bytes; IPv4 has its place among them (RFC 4291, 2.5.5.2). */
+static bool
+parse(struct str text, struct in6_addr *ret_address, bool *ret_is_v4)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	char name[INET6_ADDRSTRLEN];
+
+	if (!str_copy(text, name, sizeof(name)))
+		return false;
+	*ret_is_v4 = inet_pton(AF_INET, name, &ret_address->s6_addr[12]) == 1;
+	if (*ret_is_v4) {
+		memcpy(ret_address->s6_addr, mapped, sizeof(mapped));
+		return true;
+	}
+	return inet_pton(AF_INET6, name, ret_address) == 1;
+}
+
+static bool
+is_in_network(const struct in6_addr *address, struct str network)
+{
+	struct in6_addr base;
+	struct str name, length;
+	int64_t bits = 128;
+	bool is_v4;
+
+	if (str_cut(network, '/', &name, &length)) {
+		if (!parse(name, &base, &is_v4) ||
+		    !str_to_int64(length, 0, is_v4 ? 32 : 128, &bits))
+			return false;
+		bits += is_v4 ? 96 : 0;
+	} else if (!parse(name, &base, &is_v4))
+		return false;
+	for (size_t i = 0; i < (size_t)bits; i++) {
+		const uint8_t bit = (uint8_t)(0x80 >> i % 8);
+
+		if (((address->s6_addr[i / 8] ^ base.s6_addr[i / 8]) & bit) !=
+		    0)
+			return false;
+	}
+	return true;
+}
+
+bool
+address_in_networks(struct str text, struct str networks)
+{
+	struct in6_addr address;
+	struct str rest;
+	bool is_v4;
+
+	if (!parse(text, &address, &is_v4))
+		return false;
+	while (networks.len > 0) {
+		struct str network;
+		size_t n = 0;
+
+		while (n < networks.len && networks.ptr[n] != ',' &&
+		    networks.ptr[n] != ' ')
+			n++;
+		network = (struct str){ networks.ptr, n };
+		if (network.len > 0 && is_in_network(&address, network))
+			return true;
+		rest = (struct str){ networks.ptr + n, networks.len - n };
+		if (rest.len > 0) {
+			rest.ptr++;
+			rest.len--;
+		}
+		networks = rest;
+	}
+	return false;
+}

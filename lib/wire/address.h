@@ -29,4 +29,11 @@ bool address_network(struct str text, uint8_t ret_bytes[ADDRESS_NETWORK_BYTES]);
 /* Is it 127.0.0.1 or ::1, this machine itself? */
 bool address_is_local(struct str text);
 
+/*
+ * Is it in one of these networks?  A list of addresses and of networks in
+ * CIDR's form, with commas or blanks between them; what in it cannot be
+ * understood holds nobody, and text that is no address is in none.
+ */
+bool address_in_networks(struct str text, struct str networks);
+
 #endif

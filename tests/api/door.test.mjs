@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
+import { enter } from "./support/admin.mjs";
 import { AppStore } from "./support/appstore.mjs";
 import { endpoints } from "./support/endpoints.mjs";
 import { assertError, assertNotLogged, requestLine }
@@ -17,12 +18,13 @@ import { badTokens, expiredToken, forge, lostTokens }
     from "./support/tokens.mjs";
 
 /*
- * auth: none, apikey, optional or user.  target: its path with what makes it
+ * auth: none, apikey, optional, user or admin.  target: its path with what makes it
  * answer well; body: likewise, and that it wants JSON.  isFinal: nobody can
  * call it twice, or it has two doors, so its own file looks at them.
  * hasOwnLimit: what the router lets through is not all taken.
  */
 const doors = {
+	"admin-session": { auth: "admin" },
 	"apple-id-notifications": { auth: "none",
 		body: () => ({ payload: identity }) },
 	"apple-server-notifications": { auth: "none",
@@ -131,7 +133,7 @@ const readingTokens = all.filter(({ auth }) => ["user", "optional"]
     .includes(auth));
 const withJson = all.filter(({ body }) => body !== undefined);
 
-let rendio, store, ada, bob, device_token, identity, job_id;
+let rendio, store, ada, bob, device_token, identity, job_id, admin;
 
 before(async () => {
 	rendio = await start();
@@ -145,6 +147,7 @@ before(async () => {
 	assert.equal((await rendio.cli("user", "grant", ada.user_id, "1000",
 	    "--reason", "tests")).code, 0);
 	job_id = await orderJob(rendio, ada);
+	admin = await enter(rendio);
 });
 after(() => rendio.stop());
 
@@ -162,7 +165,7 @@ async function call(door, options = {}) {
 
 	return await rendio.request(options.method ?? methodOf(door),
 	    options.target ?? targetOf(door), {
-		bearer: door.auth === "user" ? ada.access_token : undefined,
+		bearer: { user: ada.access_token, admin: admin.token }[door.auth],
 		body,
 		...options,
 		headers: { "idempotency-key": randomUUID(), ...options.headers },
@@ -258,7 +261,30 @@ for (const door of all) {
 	});
 }
 
-for (const door of all.filter(({ auth }) => auth !== "none")) {
+for (const door of all.filter(({ auth }) => auth === "admin")) {
+	test(`${door.name} wants an admin, whom no user is`, async () => {
+		const { stdout } = await rendio.cli("token", ada.user_id);
+		const methods = door.methods.filter((method) =>
+		    door.name !== "admin-session" || method !== "POST");
+
+		for (const method of methods)
+			for (const bearer of [undefined, rendio.anonKey,
+				ada.access_token, ada.refresh_token,
+				stdout.trim(), "0".repeat(64)])
+				assertError(await call(door, { method, bearer,
+					body: method === "GET" ? undefined : {} }),
+				    401, "unauthorized");
+	});
+
+	test(`${door.name} is answered to no other site`, async () => {
+		const { headers } = await call(door,
+		    { headers: { origin: "https://evil.example" } });
+		assert.equal(headers["access-control-allow-origin"], undefined);
+	});
+}
+
+for (const door of all.filter(({ auth }) =>
+    auth !== "none" && auth !== "admin")) {
 	test(`${door.name} wants the app's key`, async () => {
 		for (const apikey of [null, "", "x", rendio.anonKey.slice(1),
 			`${rendio.anonKey}x`, rendio.anonKey.toUpperCase(),

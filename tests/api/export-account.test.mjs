@@ -30,6 +30,8 @@ const NOBODYS = ["models", "model_options", "model_prices", "themes",
 	"breakers", "provider_spend", "storage_level",
 	// It repeats of an attempt what the attempt says, for a week.
 	"provider_reports",
+	// Admins are no users.
+	"admins", "admin_sessions", "admin_log", "switches",
 	// Steps exist only of who can no longer ask.
 	"deletion_steps",
 	// Keyed hashes that name nobody and end by themselves.

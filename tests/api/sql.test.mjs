@@ -11,7 +11,7 @@ import { after, before, test } from "node:test";
 import { root } from "./support/instance.mjs";
 
 // Few rows, all of which are shown.
-const SMALL = ["models", "themes"];
+const SMALL = ["models", "themes", "admins"];
 
 // Partial indexes that hold nothing but what is waiting.
 const QUEUES = ["provider_reports_to_handle", "objects_to_delete"];

@@ -88,7 +88,7 @@ secrets_and_the_database_are_for_us_alone(void **state)
 	struct fixture *f = *state;
 	static const char *const files[] = { "keys/jwt", "keys/refresh",
 		"keys/device", "keys/storage", "keys/webhook", "keys/sandbox",
-		"rendio.db" };
+		"keys/admin", "rendio.db" };
 	static const char *const directories[] = { "keys", "tmp", "sandbox",
 		"sandbox/devices" };
 

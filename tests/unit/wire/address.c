@@ -174,6 +174,44 @@ only_two_addresses_are_this_machine_itself(void **state)
 	assert_false(address_is_local(STR("")));
 }
 
+static void
+an_address_is_in_its_networks_and_in_no_other(void **state)
+{
+	static const struct {
+		const char *address;
+		const char *networks;
+		bool is_in;
+	} cases[] = {
+		{ "192.0.2.7", "192.0.2.7", true },
+		{ "192.0.2.7", "192.0.2.8", false },
+		{ "192.0.2.7", "198.51.100.0/24, 192.0.2.0/24", true },
+		{ "192.0.2.7", "198.51.100.0/24 192.0.2.0/24", true },
+		{ "192.0.2.7", "192.0.2.6/31", true },
+		{ "192.0.2.8", "192.0.2.6/31", false },
+		{ "192.0.2.7", "0.0.0.0/0", true },
+		{ "::ffff:192.0.2.7", "192.0.2.0/24", true },
+		{ "2001:db8::1", "0.0.0.0/0", false },
+		{ "2001:db8::1", "2001:db8::/32", true },
+		{ "2001:db9::1", "2001:db8::/32", false },
+		{ "2001:db8::1", "::/0", true },
+		/* What is no network holds nobody, and hides no other. */
+		{ "192.0.2.7", "", false },
+		{ "192.0.2.7", "192.0.2.0/33", false },
+		{ "192.0.2.7", "192.0.2.0/", false },
+		{ "192.0.2.7", "192.0.2.0/-1", false },
+		{ "192.0.2.7", "192.0.2", false },
+		{ "192.0.2.7", "x, 192.0.2.7", true },
+		{ "", "0.0.0.0/0,::/0", false },
+		{ "unix:", "0.0.0.0/0,::/0", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(address_in_networks(str_from(cases[i].address),
+				     str_from(cases[i].networks)),
+		    cases[i].is_in);
+}
+
 int
 main(void)
 {
@@ -187,6 +225,7 @@ main(void)
 		    one_client_is_an_ipv4_address_or_64_bits_of_ipv6),
 		cmocka_unit_test(what_is_no_address_has_no_network),
 		cmocka_unit_test(only_two_addresses_are_this_machine_itself),
+		cmocka_unit_test(an_address_is_in_its_networks_and_in_no_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
