@@ -50,9 +50,14 @@ looked_up(void *arg, const struct fetch_response *response)
 	struct provider_status status = { 0 };
 	struct provider_error error = { .code = PROVIDER_CODE_EXPIRED };
 
-	if (step->provider->find_answer(&step->worker->state.config, &job,
-		response, &handle, &status, &error) != PROVIDER_OK ||
-	    !has_ended(&status) ||
+	const enum provider_class class =
+	    step->provider->find_answer(&step->worker->state.config, &job,
+		response, step->page, &handle, &status, &error);
+
+	if (class != PROVIDER_OK && step_has_page(step) &&
+	    step_ask_history(step, looked_up))
+		return;
+	if (class != PROVIDER_OK || !has_ended(&status) ||
 	    strcmp(handle.request_id, step->work.handle.request_id) != 0) {
 		error.code = PROVIDER_CODE_EXPIRED;
 		result_unread(step, &error);
@@ -66,18 +71,8 @@ looked_up(void *arg, const struct fetch_response *response)
 static void
 look_up(struct step *step, const struct provider_error *error)
 {
-	const struct provider_job job = step_provider_job(step);
-	struct provider_call call;
-
-	provider_call_init(&call, "GET");
-	if (step->provider->find_call == NULL ||
-	    !step->provider->find_call(&step->worker->state.config, &job,
-		&call)) {
-		provider_call_free(&call);
+	if (!step_ask_history(step, looked_up))
 		result_unread(step, error);
-		return;
-	}
-	step_call(step, &call, -1, looked_up);
 }
 
 /* Nothing was learnt about a request that may be under way. */

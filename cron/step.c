@@ -21,6 +21,9 @@
 #define DOWNLOAD_TIMEOUT_MS (15 * 60 * 1000)
 #define DOWNLOAD_LOW_SPEED_BYTES_PER_S 10240
 
+/* Pages of a history that are read at one look: a thousand requests. */
+#define PAGES_MAX 64
+
 #define RETRY_FIRST_MS 1000
 #define RETRY_BUSY_FIRST_MS 5000
 #define RETRY_MAX_MS (5 * 60 * 1000)
@@ -45,7 +48,32 @@ step_provider_job(const struct step *step)
 		.omits = work->omits,
 		.webhook_url = step->webhook_url,
 		.sent_at_ms = work->sent_at_ms,
+		.page = step->page[0] == '\0' ? NULL : step->page,
 	};
+}
+
+bool
+step_ask_history(struct step *step, fetch_done *done)
+{
+	const struct provider_job job = step_provider_job(step);
+	struct provider_call call;
+
+	provider_call_init(&call, "GET");
+	if (step->provider->find_call == NULL ||
+	    !step->provider->find_call(&step->worker->state.config, &job,
+		&call)) {
+		provider_call_free(&call);
+		return false;
+	}
+	step->pages_count++;
+	step_call(step, &call, -1, done);
+	return true;
+}
+
+bool
+step_has_page(const struct step *step)
+{
+	return step->page[0] != '\0' && step->pages_count < PAGES_MAX;
 }
 
 struct provider_handle
@@ -161,6 +189,8 @@ step_call(struct step *step, struct provider_call *call, int sink_fd,
 		.resume_from = is_download ? step->download.bytes : 0,
 		.low_speed_bytes_per_s =
 		    is_download ? DOWNLOAD_LOW_SPEED_BYTES_PER_S : 0,
+		.low_speed_s = config_number(&step->worker->state.config,
+		    CONFIG_RESULT_STALL_S),
 	};
 
 	for (size_t i = 0; i + 1 < FETCH_HEADERS_MAX; i++)

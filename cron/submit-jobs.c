@@ -158,11 +158,14 @@ found(void *arg, const struct fetch_response *response)
 	struct provider_error error = { 0 };
 
 	if (step->provider->find_answer(&step->worker->state.config, &job,
-		response, &handle, &status, &error) == PROVIDER_OK) {
+		response, step->page, &handle, &status,
+		&error) == PROVIDER_OK) {
 		step_accepted(step, &handle);
 		if (status.state == PROVIDER_DONE ||
 		    status.state == PROVIDER_FAILED)
 			step_tell(step, &status);
+	} else if (step_has_page(step) && step_ask_history(step, found)) {
+		return;
 	} else if (is_proof(step, &error)) {
 		step_log(step, "submission_lost",
 		    provider_code_name(error.code));
@@ -179,18 +182,9 @@ found(void *arg, const struct fetch_response *response)
 void
 find_job(struct step *step)
 {
-	const struct provider_job job = step_provider_job(step);
-	struct provider_call call;
-
-	provider_call_init(&call, "GET");
-	if (step->provider->find_call == NULL ||
-	    !step->provider->find_call(&step->worker->state.config, &job,
-		&call)) {
-		provider_call_free(&call);
-		(void)attempts_later(step->worker->state.db, &step->work.id,
-		    clock_now_ms() + FIND_MAX_MS);
-		step_done(step);
+	if (step_ask_history(step, found))
 		return;
-	}
-	step_call(step, &call, -1, found);
+	(void)attempts_later(step->worker->state.db, &step->work.id,
+	    clock_now_ms() + FIND_MAX_MS);
+	step_done(step);
 }

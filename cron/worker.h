@@ -65,6 +65,8 @@ struct step {
 	struct attempt_work work;
 	char webhook_url[PROVIDER_URL_BYTES];
 	char image_url[FETCH_URL_BYTES_MAX];
+	char page[PROVIDER_PAGE_BYTES]; /* of the history; "" = the first */
+	int pages_count; /* asked for so far */
 	int result_fd; /* -1 unless a result is being fetched */
 	struct download download;
 	struct attempt_file video; /* once it is published */
@@ -130,8 +132,17 @@ struct attempt_failure worker_failure(const struct worker *worker,
 void worker_alert(struct worker *worker, const char *company,
     const char *endpoint, enum provider_code code);
 
-/* Asks the platform's history after a request; see submit-jobs.c. */
+/* Asks the provider's history after a request; see submit-jobs.c. */
 void find_job(struct step *step);
+
+/*
+ * Asks for a page of the history, the first or the one that step->page names;
+ * false when this provider has none.
+ */
+bool step_ask_history(struct step *step, fetch_done *done);
+
+/* Is there another page, and may it be asked for? */
+bool step_has_page(const struct step *step);
 
 /* Tells that the provider took it, whatever it takes to tell that. */
 void

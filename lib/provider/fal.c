@@ -14,6 +14,9 @@
 /* Results stay there this long: we fetch them at once. */
 #define RESULT_LIFE "{\"expiration_duration_seconds\":604800}"
 
+/* Requests at once: with the longest prompts they fit FAL_BODY_BYTES_MAX. */
+#define HISTORY_PAGE "16"
+
 /* Their clock may go before ours. */
 #define HISTORY_BEFORE_MS (INT64_C(60) * 1000)
 
@@ -391,21 +394,26 @@ find_call(const struct config *config, const struct provider_job *job,
     struct provider_call *call)
 {
 	char base[PROVIDER_URL_BYTES], start[CLOCK_TEXT_BYTES];
-	struct buf endpoint;
+	struct buf query;
 	int n = 0;
 
 	provider_call_init(call, "GET");
 	clock_format(job->sent_at_ms - HISTORY_BEFORE_MS, start);
-	buf_init(&endpoint, PROVIDER_URL_BYTES);
-	http_percent_encode(str_from(job->endpoint), &endpoint);
-	if (!endpoint.failed && endpoint.len > 0 &&
+	buf_init(&query, FETCH_URL_BYTES_MAX);
+	http_percent_encode(str_from(job->endpoint), &query);
+	buf_appendf(&query, "&start=%s&expand=payloads&limit=" HISTORY_PAGE,
+	    start);
+	if (job->page != NULL) {
+		buf_append(&query, STR("&cursor="));
+		http_percent_encode(str_from(job->page), &query);
+	}
+	if (!query.failed &&
 	    provider_base(config, CONFIG_FAL_PLATFORM_URL, FAL_PLATFORM_URL,
 		base))
 		n = snprintf(call->url, sizeof(call->url),
-		    "%s/models/requests/by-endpoint?endpoint_id=%s&start=%s"
-		    "&expand=payloads&limit=100",
-		    base, endpoint.ptr, start);
-	buf_free(&endpoint);
+		    "%s/models/requests/by-endpoint?endpoint_id=%s", base,
+		    query.ptr);
+	buf_free(&query);
 	return n > 0 && (size_t)n < sizeof(call->url) &&
 	    authorize(config, call);
 }
@@ -449,13 +457,16 @@ read_item(const struct json *item, struct provider_status *status)
 
 static enum provider_class
 find_answer(const struct config *config, const struct provider_job *job,
-    const struct fetch_response *response, struct provider_handle *ret_handle,
-    struct provider_status *ret_status, struct provider_error *ret_error)
+    const struct fetch_response *response, char ret_page[PROVIDER_PAGE_BYTES],
+    struct provider_handle *ret_handle, struct provider_status *ret_status,
+    struct provider_error *ret_error)
 {
 	enum provider_class class = PROVIDER_RETRY_CALL;
 	const struct json *list;
 	struct arena arena;
+	struct str page;
 
+	ret_page[0] = '\0';
 	if (provider_read_failed(response, ret_error))
 		return ret_error->class;
 	(void)provider_fail(ret_error, PROVIDER_RETRY_CALL,
@@ -464,6 +475,9 @@ find_answer(const struct config *config, const struct provider_job *job,
 		return class;
 	arena_init(&arena, FAL_ARENA_BYTES);
 	list = parse(&arena, response);
+	if (json_to_str(json_member(list, "next_cursor"), &page) &&
+	    !str_copy(page, ret_page, PROVIDER_PAGE_BYTES))
+		ret_page[0] = '\0';
 	if (json_is_object(list))
 		list = json_member(list, "items");
 	for (const struct json *item = json_first(list); item != NULL;

@@ -76,7 +76,11 @@ struct provider_job {
 	const char *omits; /* members that the endpoint does not take: "seed" */
 	const char *webhook_url; /* where to tell us the end */
 	int64_t sent_at_ms;
+	const char *page; /* of the history, for find_call; NULL = the first */
 };
+
+/* What names a page of a provider's history. */
+#define PROVIDER_PAGE_BYTES 256
 
 #define PROVIDER_ID_BYTES 128
 #define PROVIDER_URL_BYTES 512
@@ -170,11 +174,13 @@ struct provider {
 	    const struct provider_job *job, struct provider_call *call);
 	/*
 	 * OK = found, and how it stands (ENDED when that is not told);
-	 * RETRY_CALL = not (yet) known there.
+	 * RETRY_CALL = not (yet) known there, or on a later page: ret_page
+	 * names the next one, "" = there is none.
 	 */
 	enum provider_class (*find_answer)(const struct config *config,
 	    const struct provider_job *job,
 	    const struct fetch_response *response,
+	    char ret_page[PROVIDER_PAGE_BYTES],
 	    struct provider_handle *ret_handle,
 	    struct provider_status *ret_status,
 	    struct provider_error *ret_error);

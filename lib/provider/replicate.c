@@ -252,11 +252,11 @@ find_call(const struct config *config, const struct provider_job *job,
 	char base[PROVIDER_URL_BYTES];
 	int n = 0;
 
-	(void)job;
 	provider_call_init(call, "GET");
 	if (base_url(config, base))
-		n = snprintf(call->url, sizeof(call->url), "%s/predictions",
-		    base);
+		n = snprintf(call->url, sizeof(call->url), "%s/predictions%s%s",
+		    base, job->page == NULL ? "" : "?cursor=",
+		    job->page == NULL ? "" : job->page);
 	return n > 0 && (size_t)n < sizeof(call->url) &&
 	    authorize(config, call);
 }
@@ -274,16 +274,36 @@ is_ours(const struct json *prediction, const struct provider_job *job)
 	    seed == job->seed;
 }
 
+/* Out of "next", a whole URL: what follows "cursor=", as it stands there. */
+static void
+read_page(const struct json *answer, char page[PROVIDER_PAGE_BYTES])
+{
+	struct str url, cursor;
+
+	page[0] = '\0';
+	if (json_to_str(json_member(answer, "next"), &url) &&
+	    str_cut(url, '?', &url, &cursor) &&
+	    str_starts_with(cursor, STR("cursor="))) {
+		cursor.ptr += sizeof("cursor=") - 1;
+		cursor.len -= sizeof("cursor=") - 1;
+		if (!provider_is_plain(cursor, "-_.~%=") ||
+		    !str_copy(cursor, page, PROVIDER_PAGE_BYTES))
+			page[0] = '\0';
+	}
+}
+
 static enum provider_class
 find_answer(const struct config *config, const struct provider_job *job,
-    const struct fetch_response *response, struct provider_handle *ret_handle,
-    struct provider_status *ret_status, struct provider_error *ret_error)
+    const struct fetch_response *response, char ret_page[PROVIDER_PAGE_BYTES],
+    struct provider_handle *ret_handle, struct provider_status *ret_status,
+    struct provider_error *ret_error)
 {
 	enum provider_class class = PROVIDER_RETRY_CALL;
-	const struct json *list;
+	const struct json *answer, *list;
 	struct arena arena;
 	struct str id;
 
+	ret_page[0] = '\0';
 	if (provider_read_failed(response, ret_error))
 		return ret_error->class;
 	(void)provider_fail(ret_error, PROVIDER_RETRY_CALL,
@@ -291,7 +311,9 @@ find_answer(const struct config *config, const struct provider_job *job,
 	if (response->status / 100 != 2)
 		return class;
 	arena_init(&arena, ARENA_BYTES);
-	list = json_member(parse(&arena, response), "results");
+	answer = parse(&arena, response);
+	read_page(answer, ret_page);
+	list = json_member(answer, "results");
 	for (const struct json *p = json_first(list); p != NULL;
 	     p = json_next(p)) {
 		if (!is_ours(p, job) ||

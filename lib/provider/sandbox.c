@@ -276,11 +276,13 @@ poll_answer(const struct config *config, const struct fetch_response *response,
 
 static enum provider_class
 find_answer(const struct config *config, const struct provider_job *job,
-    const struct fetch_response *response, struct provider_handle *ret_handle,
-    struct provider_status *ret_status, struct provider_error *ret_error)
+    const struct fetch_response *response, char ret_page[PROVIDER_PAGE_BYTES],
+    struct provider_handle *ret_handle, struct provider_status *ret_status,
+    struct provider_error *ret_error)
 {
 	(void)config;
 	(void)job;
+	ret_page[0] = '\0';
 	if (response->phase == FETCH_ANSWERED && response->status == 404)
 		return fail(ret_error, PROVIDER_RETRY_CALL,
 		    PROVIDER_CODE_NOT_FOUND, response);

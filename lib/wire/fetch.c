@@ -12,9 +12,6 @@
 /* Some gateways turn away clients without a name. */
 #define USER_AGENT "rendio-backend"
 
-/* How long a transfer may stay below low_speed_bytes_per_s. */
-#define LOW_SPEED_S 30L
-
 /* Failing to set an option can only mean a lack of memory, or of libcurl. */
 #define SET(easy, option, value) \
 	do { \
@@ -242,9 +239,10 @@ set_limits(CURL *easy, const struct fetch_request *request)
 	SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
 	SET(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 	if (request->low_speed_bytes_per_s > 0) {
+		assert(request->low_speed_s > 0);
 		SET(easy, CURLOPT_LOW_SPEED_LIMIT,
 		    (long)request->low_speed_bytes_per_s);
-		SET(easy, CURLOPT_LOW_SPEED_TIME, LOW_SPEED_S);
+		SET(easy, CURLOPT_LOW_SPEED_TIME, (long)request->low_speed_s);
 	}
 }
 

@@ -51,8 +51,9 @@ struct fetch_request {
 	 * replaces them; one that begins elsewhere is a failure.
 	 */
 	int64_t resume_from;
-	/* 0, or give up when slower than this for 30 seconds. */
+	/* 0, or give up when slower than this for low_speed_s seconds. */
 	int64_t low_speed_bytes_per_s;
+	int64_t low_speed_s;
 };
 
 #define FETCH_REPLY_HEADERS_BYTES_MAX ((size_t)16 * 1024)

@@ -2,6 +2,7 @@
 // A video made by fal, played by tests/fakes/fal.mjs.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -9,7 +10,7 @@ import { after, before, test } from "node:test";
 import { AppleId } from "../fakes/appleid.mjs";
 import { DeviceCheck } from "../fakes/devicecheck.mjs";
 import { Fal, VIDEO } from "../fakes/fal.mjs";
-import { start } from "./support/instance.mjs";
+import { start, until } from "./support/instance.mjs";
 import { creditsOf, endOf, orderJob } from "./support/jobs.mjs";
 import { Phone } from "./support/phone.mjs";
 
@@ -76,6 +77,24 @@ test("a submission that got no answer is found in the history, by its seed",
 
 	assert.equal(end.status, "completed");
 	assert.equal(requests.length, 1, "it was not sent again");
+});
+
+test("a submission is found though a hundred came after it", async () => {
+	const prompt = fal.script({ hook: "off", submit: "reset",
+		history: "off", tag: 4 });
+	const id = await orderJob(rendio, ada, { prompt });
+	const request = await until(() => [...fal.requests.values()].find(
+	    ({ input, state }) => input.prompt === prompt &&
+		state === "COMPLETED"), 20_000);
+
+	for (let i = 0; i < 100; i++) {
+		const request_id = randomUUID();
+		fal.requests.set(request_id, { ...request, request_id,
+			input: { ...request.input, seed: i }, script: {},
+			ended_at: new Date(Date.now() + i).toISOString() });
+	}
+	delete request.script.history;
+	assert.equal((await endOf(rendio, ada, id)).status, "completed");
 });
 
 test("in live mode it is the same", async () => {

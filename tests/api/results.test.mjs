@@ -149,6 +149,11 @@ class Cdn extends Fal {
 			"content-range": "bytes 0-9/1024" }).end(VIDEO.subarray(0, 10));
 	}
 
+	async dripping(req, res, { n }) {
+		return n > 1 ? this.ok(req, res) :
+		    await this.drip(res, VIDEO.length, "video/mp4");
+	}
+
 	unframed(req, res, { n }) {
 		if (n > 1)
 			return this.ok(req, res);
@@ -196,7 +201,8 @@ before(async () => {
 	await new Promise((resolve) => neighbour.listen(0, "127.0.0.1", resolve));
 	neighbour.port = neighbour.address().port;
 	fal = await Cdn.start();
-	rendio = await start({ env: { ...fal.env, RENDIO_FFMPEG: "ffmpeg" } });
+	rendio = await start({ env: { ...fal.env, RENDIO_FFMPEG: "ffmpeg",
+		RENDIO_RESULT_STALL_S: "1" } });
 	ada = await rendio.guest("ada");
 	assert.equal((await rendio.cli("user", "grant", ada.user_id, "5000",
 	    "--reason", "tests")).code, 0);
@@ -227,7 +233,7 @@ async function bytesOf(url) {
 const good = [["ok", VIDEO], ["chunked", VIDEO], ["threeHops", VIDEO],
 	["cut", FILM], ["cutAndChanged", VIDEO], ["cutAndElsewhere", VIDEO],
 	["cutWithoutTag", VIDEO], ["rangeUnasked", VIDEO], ["unframed", VIDEO],
-	["empty", VIDEO], ["busy", VIDEO]];
+	["empty", VIDEO], ["busy", VIDEO], ["dripping", VIDEO]];
 
 for (const [cdn, bytes] of good)
 	test(`${cdn}: the video arrives whole`, { concurrency: true }, async () => {

@@ -8,18 +8,21 @@
 //	await orderJob(rendio, ada, { prompt: fal.script({ submit: "reset" }) });
 //
 // A script rides in the prompt as [[{…}]].  Its members, all optional:
-//	submit	before: the connection dies before anything is accepted;
-//		reset, hang, garbage, noId, 500, 503: the same after acceptance;
-//		429, 401, locked, 404, 422: not accepted; foreign: foreign URLs;
-//		redirect
+//	submit	before, hangBefore: the connection dies, or is silent, before
+//		anything is accepted; reset, hang, drip, cut, garbage, noId, 500,
+//		503, 408: the same after acceptance; slow: accepted, but told
+//		after a second; 429, 401, locked, 404, 422: not accepted;
+//		foreign: foreign URLs; redirect
 //	times	the submit fault hits this many submissions of the job (1)
 //	queue_ms, run_ms	how long it waits and runs
-//	status	500, garbage, unknown, 404, FAILED: what polling answers first
-//	result	content, provider, image, retryable, wrapper, missing, text,
-//		404, busy, flaky
+//	status	500, garbage, unknown, 404, reset, drip: what polling answers
+//		first
+//	result	content, provider, image, retryable, wrapper, missing, 404,
+//		flaky, drip, noVideo, timeout
 //	hook	off, twice, early, forged, null, nullError, late, wrongUser
 //	history	off: the platform does not know it
-//	file	what the CDN does: ok, html, slow, cut, 404, foreign
+//	file	what the CDN does: html, cut, 404, 500, foreign, drip, huge,
+//		expired
 
 import { createHash, generateKeyPairSync, randomUUID, sign } from "node:crypto";
 import http from "node:http";
@@ -259,6 +262,16 @@ export class Fal {
 		await this.tell(request);
 	}
 
+	/** A byte now and then, until the other side has had enough. */
+	async drip(res, length, type = "application/json") {
+		res.writeHead(200, { "content-type": type,
+			"content-length": length });
+		while (!res.destroyed && !this.stopped) {
+			res.write(" ");
+			await sleep(100);
+		}
+	}
+
 	async serve(req, res) {
 		const url = new URL(req.url, this.url);
 		const chunks = [];
@@ -323,6 +336,8 @@ export class Fal {
 		await this.onStep("submit", { input, script, webhook });
 		if (this.account === "down" || fault === "before")
 			return req.socket.resetAndDestroy();
+		if (fault === "hangBefore")
+			return;
 		switch (fault) {
 		case "429":
 			return send(429, { detail: "concurrent_requests_limit" },
@@ -350,6 +365,11 @@ export class Fal {
 			return req.socket.resetAndDestroy();
 		case "hang":
 			return;
+		case "drip":
+			return await this.drip(res, 500);
+		case "slow":
+			await sleep(1000);
+			break;
 		case "cut":
 			res.writeHead(200, { "content-length": 500 });
 			res.write('{"request_id":');
@@ -379,7 +399,7 @@ export class Fal {
 			return send(404, { detail: "Request not found" });
 		if (tail === "/status") {
 			await this.onStep("status", request);
-			return this.serveStatus(request, send, req);
+			return await this.serveStatus(request, send, req, res);
 		}
 		if (tail === "/cancel") {
 			if (request.state === "IN_QUEUE") {
@@ -391,15 +411,17 @@ export class Fal {
 				"ALREADY_COMPLETED" : "CANCELLATION_REQUESTED" });
 		}
 		await this.onStep("result", request);
-		return this.serveResult(request, send, req, res);
+		return await this.serveResult(request, send, req, res);
 	}
 
-	serveStatus(request, send, req) {
+	async serveStatus(request, send, req, res) {
 		const { script } = request;
 		const first = request.polls++ < (script.bad_polls ?? 2);
 		const { request_id, ...urls } = this.answer({ ...request, script: {} });
 		if (first && script.status === "500")
 			return send(500, "<html>oops</html>");
+		if (first && script.status === "drip")
+			return await this.drip(res, 500);
 		if (first && script.status === "reset")
 			return req.socket.resetAndDestroy();
 		if (first && script.status === "garbage")
@@ -416,7 +438,7 @@ export class Fal {
 			    { error: "failed" } : {} });
 	}
 
-	serveResult(request, send, req) {
+	async serveResult(request, send, req, res) {
 		const { script, request_id } = request;
 		const headers = { "x-fal-request-id": request_id,
 			"x-fal-billable-units": "1" };
@@ -427,6 +449,8 @@ export class Fal {
 		if (script.result === "flaky" && request.results <= 2)
 			return request.results === 1 ? send(502, "<html>502</html>") :
 			    req.socket.resetAndDestroy();
+		if (script.result === "drip" && request.results === 1)
+			return await this.drip(res, 500);
 		if (failed)
 			return send(failed[0], { detail: [{ loc: ["body", "prompt"],
 				msg: "no", type: failed[1], input: "secret" }] }, headers);
@@ -454,11 +478,14 @@ export class Fal {
 	serveHistory(url, send) {
 		const endpoint = url.searchParams.get("endpoint_id");
 		const start = Date.parse(url.searchParams.get("start"));
+		const from = Number(url.searchParams.get("cursor") ?? 0);
+		const limit = Number(url.searchParams.get("limit") ?? 50);
 		const items = [...this.requests.values()].filter((request) =>
 		    request.endpoint === endpoint && request.state === "COMPLETED" &&
 		    request.script.history !== "off" &&
-		    Date.parse(request.sent_at) >= start).slice(-100)
-		    .map((request) => {
+		    Date.parse(request.sent_at) >= start)
+		    .sort((a, b) => a.ended_at < b.ended_at ? 1 : -1)
+		    .slice(from, from + limit).map((request) => {
 			const failed = this.failure(request);
 			return { request_id: request.request_id,
 				endpoint_id: endpoint, sent_at: request.sent_at,
@@ -468,7 +495,9 @@ export class Fal {
 				json_output: failed ? { detail: [{ type: failed[1] }] } :
 				    this.output(request) };
 		    });
-		send(200, { items, next_cursor: null, has_more: false });
+		const more = items.length === limit;
+		send(200, { items, has_more: more,
+			next_cursor: more ? String(from + limit) : null });
 	}
 
 	async serveFile(req, url, res, send) {
@@ -496,6 +525,15 @@ export class Fal {
 			if (n > 2)
 				break;
 			return send(500, "oops");
+		case "drip":
+			if (n > 1)
+				break;
+			return await this.drip(res, VIDEO.length, "video/mp4");
+		case "huge":
+			res.writeHead(200, { "content-length": 1e12 });
+			return res.write(VIDEO);
+		case "expired":
+			return send(403, "expired");
 		}
 		res.writeHead(200, { "content-type": "video/mp4",
 			"content-length": VIDEO.length }).end(VIDEO);

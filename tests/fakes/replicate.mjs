@@ -105,10 +105,16 @@ export class Replicate {
 		if (req.method === "POST" && model !== undefined)
 			return this.create(req, model,
 			    JSON.parse(Buffer.concat(chunks)), send);
-		if (pathname === "/v1/predictions")
-			return send(200, { next: null, previous: null, results:
-			    [...this.predictions.values()].reverse()
-				.map((one) => this.view(one)) });
+		if (pathname === "/v1/predictions") {
+			const from = Number(new URL(req.url, this.url)
+			    .searchParams.get("cursor") ?? 0);
+			const all = [...this.predictions.values()].reverse();
+			return send(200, { previous: null,
+				next: from + 1 < all.length ? `${this.url}` +
+				    `/v1/predictions?cursor=${from + 1}` : null,
+				results: all.slice(from, from + 1)
+				    .map((one) => this.view(one)) });
+		}
 		const one = this.predictions.get(pathname.split("/").at(-1));
 		if (one === undefined || one.script.result === "gone")
 			return send(404, { detail: "Not found" });

@@ -23,16 +23,18 @@ const END_MS_MAX = 150_000;
 
 const faults = [
 	{},
-	...["before", "reset", "hang", "cut", "garbage", "noId", "500", "503",
-		"408", "429", "422", "foreign", "redirect"]
+	...["before", "hangBefore", "reset", "hang", "drip", "slow", "cut",
+		"garbage", "noId", "500", "503", "408", "429", "422", "foreign",
+		"redirect"]
 	    .map((submit) => ({ submit })),
 	{ submit: "reset", history: "off" },
-	...["500", "garbage", "unknown", "404", "reset"]
+	...["500", "garbage", "unknown", "404", "reset", "drip"]
 	    .map((status) => ({ status })),
 	...["content", "provider", "flaky", "404", "noVideo", "wrapper",
-		"timeout", "retryable"].map((result) => ({ result })),
+		"timeout", "retryable", "drip"].map((result) => ({ result })),
 	{ result: "404", history: "off" },
-	...["html", "cut", "404", "500", "foreign"].map((file) => ({ file })),
+	...["html", "cut", "404", "500", "foreign", "drip", "huge", "expired"]
+	    .map((file) => ({ file })),
 ];
 const hooks = ["twice", "early", "forged", "null", "nullError", "late",
 	"wrongUser"].map((hook) => ({ hook }));
@@ -41,9 +43,10 @@ const steps = ["submit", "accepted", "answered", "status", "result", "file",
 	"hook", "none"];
 
 /** What fails when nothing is killed: member and value of the script. */
-const failing = ["submit before", "submit 422", "submit redirect",
-	"result content", "result provider", "result noVideo", "result timeout",
-	"result retryable", "file html", "file 404", "file foreign"];
+const failing = ["submit before", "submit hangBefore", "submit 422",
+	"submit redirect", "result content", "result provider", "result noVideo",
+	"result timeout", "result retryable", "file html", "file 404",
+	"file foreign", "file huge", "file expired"];
 
 /** How it must end; undefined where either end is right. */
 function expected({ submit, result, file, hook, path }) {
@@ -70,6 +73,7 @@ before(async () => {
 		RENDIO_PROVIDER_RUN_TIMEOUT_S: "20",
 		RENDIO_PROVIDER_TOLD_WITHIN_S: "20",
 		RENDIO_PROVIDER_CALL_TIMEOUT_MS: "3000",
+		RENDIO_RESULT_STALL_S: "1",
 		RENDIO_JOBS_OPEN_MAX_FREE: "200",
 	} });
 	fal.fetch = rendio.fetch;

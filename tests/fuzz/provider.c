@@ -63,6 +63,7 @@ static void
 ask(const struct provider *p, const struct config *config, uint8_t question,
     const struct fetch_response *response)
 {
+	char page[PROVIDER_PAGE_BYTES];
 	struct provider_handle handle;
 	struct provider_status status = { 0 };
 	struct provider_error error;
@@ -86,8 +87,8 @@ ask(const struct provider *p, const struct config *config, uint8_t question,
 		    status.video_url[0] != '\0');
 		break;
 	case 2:
-		if (p->find_answer(config, &job, response, &handle, &status,
-			&error) == PROVIDER_OK)
+		if (p->find_answer(config, &job, response, page, &handle,
+			&status, &error) == PROVIDER_OK)
 			check_handle(p, config, &handle);
 		break;
 	default:

@@ -483,7 +483,11 @@ the_history_is_searched_by_seed_and_prompt(void **state)
 	    " {\"video\":{\"url\":\"https://v/1\"}}}]}";
 	const struct fetch_response found = answer(200, items);
 	const struct fetch_response none = answer(200, "{\"items\":[]}");
+	const struct fetch_response more =
+	    answer(200, "{\"items\":[],\"next_cursor\":\"a&b\"}");
 	const struct fetch_response down = answer(500, "");
+	struct provider_job next = job;
+	char page[PROVIDER_PAGE_BYTES];
 	struct provider_handle handle;
 	struct provider_status status;
 	struct provider_error error;
@@ -494,22 +498,31 @@ the_history_is_searched_by_seed_and_prompt(void **state)
 	assert_string_equal(call.url,
 	    "https://api.fal.ai/v1/models/requests/by-endpoint?endpoint_id="
 	    "fal-ai%2Fveo3.1%2Ffast%2Fimage-to-video"
-	    "&start=2026-09-21T14:12:20.000Z&expand=payloads&limit=100");
+	    "&start=2026-09-21T14:12:20.000Z&expand=payloads&limit=16");
 	provider_call_free(&call);
-	assert_int_equal(p->find_answer(&config, &job, &found, &handle, &status,
-			     &error),
+	assert_int_equal(p->find_answer(&config, &job, &found, page, &handle,
+			     &status, &error),
 	    PROVIDER_OK);
 	assert_string_equal(handle.request_id, "ours");
 	assert_string_equal(handle.result_url,
 	    BASE "/fal-ai/veo3.1/requests/ours");
 	assert_int_equal(status.state, PROVIDER_DONE);
 	assert_string_equal(status.video_url, "https://v/1");
-	assert_int_equal(p->find_answer(&config, &job, &none, &handle, &status,
-			     &error),
+	assert_int_equal(p->find_answer(&config, &job, &none, page, &handle,
+			     &status, &error),
 	    PROVIDER_RETRY_CALL);
-	assert_int_equal(p->find_answer(&config, &job, &down, &handle, &status,
-			     &error),
+	assert_string_equal(page, "");
+	assert_int_equal(p->find_answer(&config, &job, &down, page, &handle,
+			     &status, &error),
 	    PROVIDER_RETRY_CALL);
+	assert_int_equal(p->find_answer(&config, &job, &more, page, &handle,
+			     &status, &error),
+	    PROVIDER_RETRY_CALL);
+	assert_string_equal(page, "a&b");
+	next.page = page;
+	assert_true(p->find_call(&config, &next, &call));
+	assert_non_null(strstr(call.url, "&limit=16&cursor=a%26b"));
+	provider_call_free(&call);
 }
 
 static struct str

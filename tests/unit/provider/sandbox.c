@@ -271,6 +271,7 @@ a_lost_submission_is_found_or_not_known_yet(void **state)
 	const struct provider_job j = job();
 	struct fetch_response response = answered(200, ACCEPTED);
 	CLEANUP(provider_call_free) struct provider_call call;
+	char page[PROVIDER_PAGE_BYTES];
 	struct provider_handle handle = { 0 };
 	struct provider_status status;
 	struct provider_error error;
@@ -278,12 +279,12 @@ a_lost_submission_is_found_or_not_known_yet(void **state)
 	(void)state;
 	assert_true(p->find_call(&config, &j, &call));
 	assert_string_equal(call.url, SANDBOX_URL "attempts/" ID);
-	assert_int_equal(p->find_answer(&config, &j, &response, &handle,
+	assert_int_equal(p->find_answer(&config, &j, &response, page, &handle,
 			     &status, &error),
 	    PROVIDER_OK);
 	assert_string_equal(handle.request_id, ID);
 	response = answered(404, "{}");
-	assert_int_equal(p->find_answer(&config, &j, &response, &handle,
+	assert_int_equal(p->find_answer(&config, &j, &response, page, &handle,
 			     &status, &error),
 	    PROVIDER_RETRY_CALL);
 	assert_int_equal(error.code, PROVIDER_CODE_NOT_FOUND);

@@ -6,7 +6,10 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -39,6 +42,7 @@ enum behaviour {
 	LATE, /* answers after 300 ms */
 	BIG, /* 100 bytes in chunks, without a length */
 	REFUSED, /* 404 with a body */
+	DRIP, /* a byte every 50 ms */
 	BEHAVIOURS,
 };
 
@@ -56,6 +60,7 @@ static const char *const path_of[BEHAVIOURS] = {
 	[LATE] = "/late",
 	[BIG] = "/big",
 	[REFUSED] = "/refused",
+	[DRIP] = "/drip",
 };
 
 /* Shared with the children: how often each path was asked for. */
@@ -166,6 +171,13 @@ answer(int fd, const char *request, enum behaviour behaviour)
 		say(fd,
 		    "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\n"
 		    "gone");
+		return;
+	case DRIP:
+		say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+		for (int i = 0; i < 1000; i++) {
+			(void)usleep(50 * 1000);
+			say(fd, "x");
+		}
 		return;
 	case SHORT:
 		say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
@@ -539,6 +551,83 @@ private_addresses_are_refused_however_they_are_spelled(void **state)
 	assert_int_equal(counts->connections, 0);
 }
 
+/*
+ * libcurl resolves and connects through these: one name changes what it
+ * means from call to call, and no packet leaves this machine.
+ */
+static const char *const meanings[] = { "203.0.114.7", "127.0.0.1" };
+static int resolutions, departures;
+
+int
+getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+    struct addrinfo **ret_list)
+{
+	int (*libc)(const char *, const char *, const struct addrinfo *,
+	    struct addrinfo **);
+
+	*(void **)&libc = dlsym(RTLD_NEXT, "getaddrinfo");
+	if (node != NULL && strcmp(node, "changing.test") == 0)
+		node = meanings[resolutions++ > 0];
+	return libc(node, service, hints, ret_list);
+}
+
+int
+connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+	int (*libc)(int, const struct sockaddr *, socklen_t);
+	struct sockaddr_in in;
+
+	memcpy(&in, address, size < sizeof(in) ? size : sizeof(in));
+	if (in.sin_family == AF_INET &&
+	    in.sin_addr.s_addr != htonl(INADDR_LOOPBACK)) {
+		departures++;
+		errno = ENETUNREACH;
+		return -1;
+	}
+	*(void **)&libc = dlsym(RTLD_NEXT, "connect");
+	return libc(fd, address, size);
+}
+
+static void
+a_name_that_changes_its_meaning_leads_nowhere_private(void **state)
+{
+	(void)state;
+	resolutions = 0;
+	departures = 0;
+	for (int i = 0; i < 3; i++) {
+		struct fetch_request request = request_to(HELLO);
+		CLEANUP(fetch_response_free) struct fetch_response response;
+		char url[64];
+
+		(void)snprintf(url, sizeof(url),
+		    "https://changing.test:%d/hello", server_port);
+		request.url = url;
+		request.allow_private = false;
+		fetch(&request, &response);
+		assert_int_equal(response.phase, FETCH_NOT_SENT);
+		/* The public one was tried, and only that. */
+		assert_int_equal(resolutions, i + 1);
+		assert_int_equal(departures, 1);
+	}
+	assert_int_equal(counts->connections, 0);
+}
+
+static void
+a_transfer_that_drips_is_given_up(void **state)
+{
+	struct fetch_request request = request_to(DRIP);
+	CLEANUP(fetch_response_free) struct fetch_response response;
+
+	(void)state;
+	request.timeout_ms = 60000;
+	request.low_speed_bytes_per_s = 10240;
+	request.low_speed_s = 1;
+	fetch(&request, &response);
+	assert_int_equal(response.phase, FETCH_MAYBE_SENT);
+	assert_true(response.body_bytes > 0);
+	assert_true(response.body_bytes < 1000);
+}
+
 static void
 other_schemes_are_refused(void **state)
 {
@@ -890,6 +979,8 @@ main(void)
 		TEST(a_body_may_have_the_largest_size_and_not_a_byte_more),
 		TEST(a_redirect_is_an_answer_and_not_followed),
 		TEST(private_addresses_are_refused_however_they_are_spelled),
+		TEST(a_name_that_changes_its_meaning_leads_nowhere_private),
+		TEST(a_transfer_that_drips_is_given_up),
 		TEST(other_schemes_are_refused),
 		TEST(the_environment_names_no_proxy),
 		TEST(a_unix_socket_needs_no_other_permission),
