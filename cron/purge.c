@@ -26,7 +26,6 @@ purge(struct worker *worker)
 	const int64_t now_ms = clock_now_ms();
 
 	/* Failures were logged; the next turn tries again. */
-	(void)jobs_purge_keys(worker->state.db, now_ms, PURGE_ROWS);
 	(void)sessions_purge(worker->state.db, now_ms, PURGE_ROWS);
 	(void)identities_purge(worker->state.db, now_ms, PURGE_ROWS);
 	(void)limits_purge(worker->state.db, now_ms - WINDOW_LIFE_MS,

@@ -270,7 +270,6 @@ CREATE TABLE idempotency_records (
   created_at_ms INTEGER NOT NULL,
   PRIMARY KEY (user_id, key)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX idempotency_records_by_age ON idempotency_records (created_at_ms);
 CREATE TABLE objects (
   id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
   bucket TEXT NOT NULL CHECK (bucket IN ('videos', 'thumbnails')),

@@ -512,32 +512,3 @@ jobs_erase(struct db *db, const struct uuid *user_id, int64_t now_ms)
 	db_bind_uuid(stmt, 1, user_id);
 	return db_run(stmt);
 }
-
-struct purge {
-	int64_t before_ms;
-	int64_t limit;
-};
-
-static enum err
-purge_keys(struct db *db, void *arg)
-{
-	static const char sql[] =
-	    "DELETE FROM idempotency_records WHERE (user_id, key) IN"
-	    " (SELECT r.user_id, r.key FROM idempotency_records r"
-	    "  JOIN jobs j ON j.id = r.job_id AND j.due_at_ms IS NULL"
-	    "  WHERE r.created_at_ms < ?1 ORDER BY r.created_at_ms LIMIT ?2)";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	const struct purge *what = arg;
-
-	db_bind_int64(stmt, 1, what->before_ms);
-	db_bind_int64(stmt, 2, what->limit);
-	return db_run(stmt);
-}
-
-enum err
-jobs_purge_keys(struct db *db, int64_t now_ms, int64_t limit)
-{
-	struct purge what = { now_ms - JOB_KEY_LIFE_MS, limit };
-
-	return db_transaction(db, purge_keys, &what);
-}

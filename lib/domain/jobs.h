@@ -53,9 +53,6 @@ bool job_is_over(enum job_state state);
 #define JOB_TURN_PER_OPEN_MS INT64_C(30000)
 #define JOB_TURN_PREMIUM_MS INT64_C(120000)
 
-/* How long an Idempotency-Key is remembered. */
-#define JOB_KEY_LIFE_MS (INT64_C(24) * 3600 * 1000)
-
 struct job_order {
 	struct uuid user_id;
 	struct str key; /* the Idempotency-Key */
@@ -84,7 +81,9 @@ struct job_receipt {
 /*
  * Has this key been used?  Fills *ret_receipt and sets *ret_found if so; a
  * different fingerprint is ERR_IDEMPOTENCY_KEY_REUSED.  A look before the
- * price is known; jobs_submit() asks again inside its transaction.
+ * price is known; jobs_submit() asks again inside its transaction.  A key is
+ * remembered as long as its job: however late a retry comes, it is not
+ * another order.
  */
 enum err jobs_replay(struct db *db, const struct uuid *user_id, struct str key,
     const uint8_t fingerprint[32], bool *ret_found,
@@ -174,9 +173,6 @@ jobs_ask_cancel(struct db *db, const struct uuid *job_id, int64_t now_ms);
  * keys.  The caller holds a write transaction and sees to the files.
  */
 enum err jobs_erase(struct db *db, const struct uuid *user_id, int64_t now_ms);
-
-/* Deletes up to `limit` idempotency records whose life is over. */
-enum err jobs_purge_keys(struct db *db, int64_t now_ms, int64_t limit);
 
 /* Ends a job as failed, but with a capture: by the operator's own rule. */
 enum err jobs_keep_charge(struct db *db, const struct uuid *job_id,

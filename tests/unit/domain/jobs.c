@@ -309,30 +309,6 @@ giving_up_twice_releases_once(void **state)
 }
 
 static void
-a_key_is_forgotten_after_its_life_but_not_while_its_job_is_open(void **state)
-{
-	const struct fixture *f = *state;
-	static const char sql[] = "SELECT COUNT(*) FROM idempotency_records";
-	struct uuid open, over;
-
-	open = submit(f, "open");
-	over = submit(f, "over");
-	assert_int_equal(db_transaction(f->db, give_up, &over), OK);
-	assert_int_equal(jobs_purge_keys(f->db, NOW + JOB_KEY_LIFE_MS, 10), OK);
-	assert_int_equal(number_of(f, sql, NULL), 2);
-	assert_int_equal(jobs_purge_keys(f->db, NOW + JOB_KEY_LIFE_MS + 1, 0),
-	    OK);
-	assert_int_equal(number_of(f, sql, NULL), 2);
-	assert_int_equal(jobs_purge_keys(f->db, NOW + JOB_KEY_LIFE_MS + 1, 10),
-	    OK);
-	assert_int_equal(number_of(f, sql, NULL), 1);
-	assert_int_equal(db_transaction(f->db, give_up, &open), OK);
-	assert_int_equal(jobs_purge_keys(f->db, NOW + JOB_KEY_LIFE_MS + 1, 10),
-	    OK);
-	assert_int_equal(number_of(f, sql, NULL), 0);
-}
-
-static void
 every_state_has_a_word_and_a_status_that_apps_know(void **state)
 {
 	static const char *const statuses[] = { "pending", "processing",
@@ -375,8 +351,6 @@ main(void)
 		    deleting_an_unsent_job_cancels_it_and_gives_the_credits_back),
 		RICH(deleting_a_job_under_way_hides_it_and_it_is_still_settled),
 		RICH(giving_up_twice_releases_once),
-		RICH(
-		    a_key_is_forgotten_after_its_life_but_not_while_its_job_is_open),
 		RICH(every_state_has_a_word_and_a_status_that_apps_know),
 	};
 
