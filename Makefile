@@ -207,16 +207,54 @@ $(BUILD)/tests/faults/calls.so: tests/faults/calls.c tests/faults/calls.h
 
 # --- installing ---------------------------------------------------------------
 
+# Programs are in PREFIX; configuration, state and units are where the system
+# looks for them.  Afterwards `rendio setup`.  The same again is an upgrade:
+# rendio-upgrade keep; make install; rendio-upgrade.
+LIB_DIR   := $(PREFIX)/lib/rendio
+RELEASE   := $(DESTDIR)$(LIB_DIR)/release
+UNIT_DIR  := $(DESTDIR)$(if $(filter /usr,$(PREFIX)),/usr/lib,/etc)/systemd/system
+UNITS     := $(wildcard deploy/systemd/rendio*)
+INSTALL   := install -m 644
+TEMPLATE   = sed 's|@LIBDIR@|$(LIB_DIR)|g'
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/rendio/cgi-bin \
-	    $(DESTDIR)$(PREFIX)/share/rendio/nginx $(DESTDIR)/etc/rendio
-	install -m 755 $(BUILD)/rendio $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(BUILD)/rendio-worker $(BUILD)/rendio-realtime \
-	    $(DESTDIR)$(PREFIX)/lib/rendio/
-	install -m 755 $(filter-out %/sandbox-provider,$(ENDPOINTS)) $(DESTDIR)$(PREFIX)/lib/rendio/cgi-bin/
-	install -m 755 deploy/nginx-config $(DESTDIR)$(PREFIX)/share/rendio/
-	install -m 644 nginx/* $(DESTDIR)$(PREFIX)/share/rendio/nginx/
-	install -m 644 deploy/rendio.conf.example $(DESTDIR)/etc/rendio/
+	rm -rf $(RELEASE).new
+	install -d $(RELEASE).new/cgi-bin $(RELEASE).new/processes $(RELEASE).new/nginx \
+	    $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)/etc/cron.d \
+	    $(UNIT_DIR)/nginx.service.d $(UNIT_DIR)/rendio.target.wants \
+	    $(DESTDIR)/usr/lib/sysusers.d $(DESTDIR)/usr/lib/tmpfiles.d \
+	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8 \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install $(BUILD)/rendio $(BUILD)/rendio-worker $(BUILD)/rendio-realtime \
+	    deploy/nginx-config deploy/setup deploy/start-worker \
+	    deploy/install-certificate $(RELEASE).new/
+	install $(ENDPOINTS) $(RELEASE).new/cgi-bin/
+	$(INSTALL) nginx/* $(RELEASE).new/nginx/
+	$(INSTALL) deploy/rendio.conf.example $(RELEASE).new/
+	for p in $(ENDPOINTS); do ./$$p --describe; done > $(RELEASE).new/endpoints
+	awk -F '\t' -v dir=$(RELEASE).new/processes \
+	    '{ print "PROCESSES=" $$6 > (dir "/" $$1) }' $(RELEASE).new/endpoints
+	rm -rf $(RELEASE)
+	mv $(RELEASE).new $(RELEASE)
+	[ -L $(DESTDIR)$(LIB_DIR)/current ] || ln -s release $(DESTDIR)$(LIB_DIR)/current
+	$(TEMPLATE) deploy/rendio.sh.in > $(DESTDIR)$(PREFIX)/bin/rendio
+	$(TEMPLATE) deploy/upgrade.in > $(DESTDIR)$(PREFIX)/sbin/rendio-upgrade
+	chmod 755 $(DESTDIR)$(PREFIX)/bin/rendio $(DESTDIR)$(PREFIX)/sbin/rendio-upgrade
+	for u in $(UNITS); do \
+		$(TEMPLATE) $$u > $(UNIT_DIR)/$$(basename $$u .in) || exit 1; \
+	done
+	$(INSTALL) deploy/systemd/nginx.conf $(UNIT_DIR)/nginx.service.d/rendio.conf
+	awk -F '\t' '$$8 == "any" { print "rendio@" $$1 ".socket" }' $(RELEASE)/endpoints | \
+	    while read -r u; do ln -sf ../rendio@.socket $(UNIT_DIR)/rendio.target.wants/$$u; done
+	ln -sf ../rendio-realtime.socket $(UNIT_DIR)/rendio.target.wants/
+	$(INSTALL) deploy/rendio.sysusers $(DESTDIR)/usr/lib/sysusers.d/rendio.conf
+	$(INSTALL) deploy/rendio.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/rendio.conf
+	$(TEMPLATE) deploy/rendio.cron.in > $(DESTDIR)/etc/cron.d/rendio
+	chmod 644 $(DESTDIR)/etc/cron.d/rendio
+	$(INSTALL) deploy/rendio.bash-completion \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/rendio
+	$(INSTALL) deploy/rendio.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	$(INSTALL) deploy/rendio-upgrade.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 
 clean:
 	rm -rf build build-*

@@ -53,9 +53,12 @@ enum {
 	OPTION_CURSOR = 1 << 9,
 	OPTION_KEEP = 1 << 10,
 	OPTION_FILES = 1 << 11,
+	OPTION_ANY =
+	    1 << 30, /* it reads its words by itself, behind its name */
 };
 
 int init_command(const struct args *args);
+int setup_command(const struct args *args);
 int migrate_command(const struct args *args);
 int audit_command(const struct args *args);
 int doctor_command(const struct args *args);

@@ -31,6 +31,21 @@ struct command {
 static const struct command commands[] = {
 	{ "init", "", "make what is missing: directories, keys, database", 0, 0,
 	    0, init_command },
+	{ "setup",
+	    "[--domain HOST] [--mode live|sandbox] [--set KEY=VALUE]...\n"
+	    "    [--acme EMAIL] [--yes] [--no-start]",
+	    "make an installed system ready; asks for what is missing\n\n"
+	    "  --domain HOST     where the app finds it: https://HOST\n"
+	    "  --mode MODE       live, or sandbox: stand-ins for Apple and "
+	    "fal\n"
+	    "  --set KEY=VALUE   a value of the configuration; secrets come "
+	    "from\n"
+	    "                    the environment, or are asked for\n"
+	    "  --acme EMAIL      get a certificate from Let's Encrypt by "
+	    "certbot\n"
+	    "  --yes             ask nothing (so without a terminal)\n"
+	    "  --no-start        start nothing",
+	    0, 0, OPTION_ANY, setup_command },
 	{ "migrate", "", "bring the database to the newest schema", 0, 0, 0,
 	    migrate_command },
 	{ "doctor", "[--json]", "check this installation and name the fixes", 0,
@@ -192,7 +207,9 @@ print_commands(FILE *stream, struct str word)
 	for (size_t i = 0; i < COMMANDS_COUNT; i++) {
 		(void)str_cut(str_from(commands[i].name), ' ', &first, &rest);
 		if (!is_group || str_equal(first, word))
-			(void)fprintf(stream, "  %-15s %s\n", commands[i].name,
+			(void)fprintf(stream, "  %-15s %.*s\n",
+			    commands[i].name,
+			    (int)strcspn(commands[i].summary, "\n"),
 			    commands[i].summary);
 	}
 }
@@ -287,6 +304,8 @@ parse(const struct command *command, int count, char **words, struct args *args)
 	const bool yes = true;
 
 	*args = (struct args){ .arg = words };
+	if (command->options == OPTION_ANY)
+		return true;
 	for (int i = 0; i < count; i++) {
 		const struct option *option;
 		const char *value = NULL;

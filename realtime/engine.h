@@ -136,6 +136,7 @@ struct engine {
 	int hangup_fd; /* of epoll(7): streams whose client goes */
 	int64_t cursor; /* the newest event that was read */
 	int64_t started_ms;
+	bool is_closed; /* nobody comes in any more */
 };
 
 /* --- watches.c: who watches whom ------------------------------------------ */

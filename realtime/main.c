@@ -2,9 +2,10 @@
 /*
  * rendio-realtime -- tells phones what happens, while it happens.
  *
- * The router hands over, on a unix socket and in headers of its own, what
- * begins as /job-events, /user-events or /websocket.  Nothing here writes to
- * the database, and whoever kills this process only makes clients come back.
+ * The router hands over, on the socket that is our standard input and in
+ * headers of its own, what begins as /job-events, /user-events or /websocket.
+ * Nothing here writes to the database, and whoever kills this process only
+ * makes clients come back.
  */
 
 #include "engine.h"
@@ -20,6 +21,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libwebsockets.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -42,6 +44,9 @@
 
 /* Supervisors restart at once; one that cannot start must not spin. */
 #define RESTART_DELAY_S 1
+
+/* How long who came in before we were asked to leave has for its request. */
+#define LEAVE_MS 300
 
 /* A message with the room that the library wants before it. */
 static unsigned char scratch[LWS_PRE + CONN_MESSAGE_BYTES_MAX];
@@ -364,15 +369,50 @@ on_hangup(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	return 0;
 }
 
+/* The socket that came as our standard input, which outlives us. */
+static int
+on_door(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+    size_t length)
+{
+	int fd;
+
+	(void)user, (void)in, (void)length;
+	if (reason != LWS_CALLBACK_RAW_RX_FILE)
+		return 0;
+	if (engine_of(wsi)->is_closed)
+		return -1;
+	while ((fd = accept4(STDIN_FILENO, NULL, NULL,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+		if (lws_adopt_socket_vhost(lws_get_vhost(wsi), fd) == NULL)
+			(void)close(fd);
+	return 0;
+}
+
+static void
+leave(lws_sorted_usec_list_t *timer)
+{
+	(void)timer;
+	exit(0);
+}
+
 static int
 on_signal(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     void *in, size_t length)
 {
-	(void)wsi, (void)user, (void)in, (void)length;
-	/* Nothing here has to be brought to an end: clients come back. */
-	if (reason == LWS_CALLBACK_RAW_RX_FILE)
-		exit(0);
-	return 0;
+	static lws_sorted_usec_list_t timer;
+
+	(void)user, (void)in, (void)length;
+	if (reason != LWS_CALLBACK_RAW_RX_FILE)
+		return 0;
+	/*
+	 * Streams need not be brought to an end, their clients come back; but
+	 * who has just come in gets an answer.  Others wait at the door for
+	 * the next of us.
+	 */
+	engine_of(wsi)->is_closed = true;
+	lws_sul_schedule(lws_get_context(wsi), 0, &timer, leave,
+	    LEAVE_MS * LWS_US_PER_MS);
+	return -1;
 }
 
 static const struct lws_protocols protocols[] = {
@@ -380,6 +420,7 @@ static const struct lws_protocols protocols[] = {
 	{ "nudge", on_nudge, 0, 0, 0, NULL, 0 },
 	{ "hangup", on_hangup, 0, 0, 0, NULL, 0 },
 	{ "signal", on_signal, 0, 0, 0, NULL, 0 },
+	{ "door", on_door, 0, 0, 0, NULL, 0 },
 	{ NULL, NULL, 0, 0, 0, NULL, 0 },
 };
 
@@ -416,26 +457,21 @@ log_library(int level, const char *line)
 /* --- start ------------------------------------------------------------------------- */
 
 static struct lws_context *
-listen_at(struct engine *engine, const char *path)
+make_context(struct engine *engine)
 {
 	struct lws_context_creation_info info = {
+		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
 		.protocols = protocols,
-		.iface = path,
-		.options = LWS_SERVER_OPTION_UNIX_SOCK |
+		.options =
 		    LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_DISABLE_IPV6,
 		.max_http_header_data = HEAD_BYTES_MAX,
 		.max_http_header_pool = HEADS_MAX,
 		.user = engine,
 		.timeout_secs = 15,
 	};
-	struct lws_context *context;
-	/* For the router's group, like the sockets of the endpoints. */
-	const mode_t mask = umask(0117);
 
 	lws_set_log_level(LLL_ERR, log_library);
-	context = lws_create_context(&info);
-	(void)umask(mask);
-	return context;
+	return lws_create_context(&info);
 }
 
 static bool
@@ -455,16 +491,13 @@ watch_file(struct lws_context *context, int fd, const char *protocol)
 static void
 serve(struct engine *engine, sigset_t *signals)
 {
-	char path[108];
 	struct ticker ticker = { 0 };
 
-	if (snprintf(path, sizeof(path), "%s/run/realtime.sock",
-		config_text(&engine->app.config, CONFIG_STATE_DIR)) >=
-	    (int)sizeof(path))
-		return;
-	ticker.context = listen_at(engine, path);
+	ticker.context = make_context(engine);
 	engine->hangup_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (ticker.context == NULL ||
+	    fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK) != 0 ||
+	    !watch_file(ticker.context, STDIN_FILENO, "door") ||
 	    !watch_file(ticker.context, engine->hangup_fd, "hangup") ||
 	    !watch_file(ticker.context,
 		nudge_receiver(&engine->app.config, NUDGE_REALTIME), "nudge") ||

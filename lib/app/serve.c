@@ -470,6 +470,11 @@ start(struct app *app, struct buf *problem)
 	if (!config_load(&app->config, problem) ||
 	    !has_credentials(app, problem))
 		return false;
+	if (app->endpoint->is_sandbox_only &&
+	    !config_is_sandbox(&app->config)) {
+		buf_appendf(problem, "only in RENDIO_MODE=sandbox");
+		return false;
+	}
 	state_dir = config_text(&app->config, CONFIG_STATE_DIR);
 	if (!keys_load(state_dir, config_text(&app->config, CONFIG_ANON_KEY),
 		&app->keys, problem))

@@ -24,8 +24,8 @@ static const struct directory directories[] = {
 	{ "/media", 0750 },
 	{ "/media/videos", 0750 },
 	{ "/media/thumbnails", 0750 },
-	{ "/sandbox", 0700 },
-	{ "/sandbox/files", 0700 },
+	{ "/sandbox", 0750 },
+	{ "/sandbox/files", 0750 },
 	{ "/sandbox/requests", 0700 },
 	{ "/sandbox/devices", 0700 },
 };

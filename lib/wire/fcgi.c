@@ -1,21 +1,61 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/fcgi.h"
 
+#include <errno.h>
 #include <fcgiapp.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 struct fcgi {
 	FCGX_Request request;
 };
 
+static volatile sig_atomic_t asked_to_end;
+
+/* Tells when somebody connects; -1 = not prepared yet. */
+static int waiting_fd = -1;
+
+static void
+ask_to_end(int signal_number)
+{
+	(void)signal_number;
+	asked_to_end = 1;
+}
+
+/*
+ * SIGTERM is let in only while nobody is being served.  libfcgi lets it in
+ * between a connection and its first byte, and then drops the connection: its
+ * client would see an upgrade as an error.  So we wait by ourselves, and
+ * accept() must not: another process may have been faster.
+ */
+static bool
+prepare(void)
+{
+	const struct sigaction action = { .sa_handler = ask_to_end };
+	/* Of several that wait one is woken. */
+	struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+	sigset_t term;
+
+	(void)sigemptyset(&term);
+	(void)sigaddset(&term, SIGTERM);
+	waiting_fd = epoll_create1(EPOLL_CLOEXEC);
+	return waiting_fd >= 0 && sigprocmask(SIG_BLOCK, &term, NULL) == 0 &&
+	    sigaction(SIGTERM, &action, NULL) == 0 &&
+	    fcntl(0, F_SETFL, O_NONBLOCK) == 0 &&
+	    epoll_ctl(waiting_fd, EPOLL_CTL_ADD, 0, &event) == 0;
+}
+
 struct fcgi *
 fcgi_new(void)
 {
 	struct fcgi *fcgi = calloc(1, sizeof(*fcgi));
 
-	if (fcgi == NULL || FCGX_Init() != 0 ||
+	if (fcgi == NULL || (waiting_fd < 0 && !prepare()) ||
+	    FCGX_Init() != 0 ||
 	    FCGX_InitRequest(&fcgi->request, 0, FCGI_FAIL_ACCEPT_ON_INTR) != 0)
 		abort();
 	return fcgi;
@@ -28,10 +68,34 @@ fcgi_free(struct fcgi *fcgi)
 	free(fcgi);
 }
 
+static bool
+is_asked_to_end(void)
+{
+	sigset_t pending;
+
+	return asked_to_end ||
+	    (sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1);
+}
+
 bool
 fcgi_accept(struct fcgi *fcgi)
 {
-	return FCGX_Accept_r(&fcgi->request) == 0;
+	struct epoll_event event;
+	sigset_t open;
+	int rc;
+
+	(void)sigprocmask(SIG_BLOCK, NULL, &open);
+	(void)sigdelset(&open, SIGTERM);
+	for (;;) {
+		if (epoll_pwait(waiting_fd, &event, 1, -1, &open) < 0 &&
+		    errno != EINTR)
+			return false;
+		if (is_asked_to_end())
+			return false;
+		rc = FCGX_Accept_r(&fcgi->request);
+		if (rc != -EAGAIN)
+			return rc == 0;
+	}
 }
 
 bool

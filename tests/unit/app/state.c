@@ -89,8 +89,8 @@ secrets_and_the_database_are_for_us_alone(void **state)
 	static const char *const files[] = { "keys/jwt", "keys/refresh",
 		"keys/device", "keys/storage", "keys/webhook", "keys/sandbox",
 		"keys/admin", "rendio.db" };
-	static const char *const directories[] = { "keys", "tmp", "sandbox",
-		"sandbox/devices" };
+	static const char *const directories[] = { "keys", "tmp",
+		"sandbox/requests", "sandbox/devices" };
 
 	(void)umask(0);
 	init(f);
@@ -101,6 +101,7 @@ secrets_and_the_database_are_for_us_alone(void **state)
 		assert_int_equal(mode_of(f, directories[i]), 0700);
 	/* The router enters these. */
 	assert_int_equal(mode_of(f, "run"), 0750);
+	assert_int_equal(mode_of(f, "sandbox/files"), 0750);
 	assert_int_equal(mode_of(f, "media/videos"), 0750);
 	assert_int_equal(mode_of(f, "media/thumbnails"), 0750);
 	(void)umask(022);
