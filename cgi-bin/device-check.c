@@ -35,6 +35,7 @@
 #include "base/lockfile.h"
 #include "domain/devices.h"
 #include "domain/limits.h"
+#include "domain/upstreams.h"
 #include "provider/devicecheck.h"
 #include "wire/address.h"
 #include "wire/base64.h"
@@ -163,9 +164,17 @@ static enum err
 ask_apple(struct app *app, struct visit *visit)
 {
 	struct device_entry *entry = &visit->entry;
+	const enum devicecheck_verdict verdict = devicecheck_query(&app->config,
+	    app->keys.sandbox, visit->token, &visit->bits);
 
-	switch (devicecheck_query(&app->config, app->keys.sandbox, visit->token,
-	    &visit->bits)) {
+	/* That nobody hears of it is no reason to turn the phone away. */
+	if (verdict == DEVICECHECK_UNAVAILABLE)
+		(void)upstreams_failed(app->db, UPSTREAM_APPLE, "devicecheck",
+		    "no answer, or our key is refused", entry->now_ms);
+	else
+		(void)upstreams_answered(app->db, UPSTREAM_APPLE,
+		    "devicecheck");
+	switch (verdict) {
 	case DEVICECHECK_BAD_TOKEN:
 		(void)devices_note_rejection(app->db, entry->id_hash,
 		    entry->now_ms);

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/lockfile.h"
+#include "domain/watches.h"
 #include "wire/seal.h"
 
 #include <dirent.h>
@@ -359,6 +360,21 @@ report(const struct args *args, const struct backup *b)
 	return cli_print(&out);
 }
 
+/* For the alarms; a backup is good whether or not this can be noted. */
+static void
+note(bool is_good, int64_t made_at_ms)
+{
+	CLEANUP(buf_free) struct buf problem = { 0 };
+	struct state state;
+
+	buf_init(&problem, 8192);
+	if (!state_open(&state, STATE_WRITE, &problem) ||
+	    watches_backup_done(state.db, is_good,
+		is_good ? made_at_ms : clock_now_ms()) != OK)
+		(void)cli_fail("how it went could not be noted");
+	state_close(&state);
+}
+
 static int
 backup(const struct args *args, struct backup *b, int64_t keep)
 {
@@ -374,6 +390,7 @@ backup(const struct args *args, struct backup *b, int64_t keep)
 	if (!lockfile_take(path, LOCK_WAIT_MS, &lock))
 		return cli_fail("another backup is being made");
 	ok = make(b) && publish(b);
+	note(ok, b->made_at_ms);
 	if (!ok) {
 		(void)archive_remove_tree(b->stage);
 		(void)archive_remove_tree(b->check);

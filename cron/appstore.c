@@ -2,6 +2,7 @@
 #include "appstore.h"
 
 #include "base/clock.h"
+#include "domain/upstreams.h"
 
 #define PAUSE_US (INT64_C(30) * 1000000)
 #define RETRY_MIN_MS (INT64_C(15) * 1000)
@@ -33,6 +34,13 @@ appstore_is_down(const struct appstore_answer *answer)
 void
 appstore_heard(struct worker *worker, const struct appstore_answer *answer)
 {
+	struct db *db = worker->state.db;
+
+	if (!appstore_is_down(answer))
+		(void)upstreams_answered(db, UPSTREAM_APPLE, "appstore");
+	else if (answer->outcome != APPSTORE_RATE_LIMITED)
+		(void)upstreams_failed(db, UPSTREAM_APPLE, "appstore",
+		    appstore_outcome_name(answer->outcome), clock_now_ms());
 	/* Our own rate is kept by waiting a moment, not by a pause. */
 	if (appstore_is_down(answer) &&
 	    answer->outcome != APPSTORE_RATE_LIMITED)

@@ -73,6 +73,10 @@ static const struct task tasks[] = {
 	{ resolve_lookups, 1000 },
 	{ repair_notifications, 1000 },
 	{ repair_refunds, 1000 },
+	{ watch_alarms, 1000 },
+	{ tell_summaries, 5000 },
+	{ send_notices, 500 },
+	{ run_audit, 1000 },
 };
 
 #define TASKS_COUNT (sizeof(tasks) / sizeof(tasks[0]))
@@ -162,6 +166,14 @@ lead(struct worker *worker)
 	}
 }
 
+/* A message that is cut off is one that may be sent twice. */
+static bool
+is_busy(struct worker *worker)
+{
+	return worker->steps_count > 0 || fetcher_active(worker->fetcher) > 0 ||
+	    audit_is_running(worker);
+}
+
 static void
 drain(struct worker *worker)
 {
@@ -169,7 +181,7 @@ drain(struct worker *worker)
 	int64_t renew_us = 0;
 
 	worker->is_draining = true;
-	while (worker->steps_count > 0 && asked_to_end < 2 &&
+	while (is_busy(worker) && asked_to_end < 2 &&
 	    clock_monotonic_us() - began_us <
 		(asked_to_end > 0 ? DRAIN_ASKED_MAX_US : DRAIN_MAX_US)) {
 		if (clock_monotonic_us() >= renew_us) {
@@ -216,7 +228,7 @@ take_place(const struct worker *worker, int *ret_place)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	static struct worker worker;
 	struct buf problem;
@@ -225,6 +237,8 @@ main(void)
 	log_program("worker");
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	(void)umask(0027);
+	if (argc == 2 && strcmp(argv[1], AUDIT_ARGUMENT) == 0)
+		return audit_main();
 	catch_signals();
 	buf_init(&problem, 8192);
 	if (sodium_init() < 0 ||

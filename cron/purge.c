@@ -3,10 +3,12 @@
 
 #include "app/results.h"
 #include "base/clock.h"
+#include "domain/alarms.h"
 #include "domain/credits.h"
 #include "domain/events.h"
 #include "domain/identities.h"
 #include "domain/limits.h"
+#include "domain/notices.h"
 #include "domain/reports.h"
 #include "domain/sessions.h"
 
@@ -16,6 +18,12 @@
 
 /* The same report may come again for hours. */
 #define REPORT_LIFE_MS (INT64_C(7) * 24 * 3600 * 1000)
+
+/* Who could not be told for a week has noticed otherwise. */
+#define NOTICE_LIFE_MS (INT64_C(7) * 24 * 3600 * 1000)
+
+/* Long enough to say how often something happens. */
+#define ALARM_LIFE_MS (INT64_C(90) * 24 * 3600 * 1000)
 
 /* The longest window that anything is counted in is an hour. */
 #define WINDOW_LIFE_MS (INT64_C(2) * 3600 * 1000)
@@ -33,6 +41,10 @@ purge(struct worker *worker)
 	(void)reports_purge(worker->state.db, now_ms - REPORT_LIFE_MS,
 	    PURGE_ROWS);
 	(void)events_purge(worker->state.db, now_ms - EVENT_LIFE_MS,
+	    PURGE_ROWS);
+	(void)notices_purge(worker->state.db, now_ms - NOTICE_LIFE_MS,
+	    PURGE_ROWS);
+	(void)alarms_purge(worker->state.db, now_ms - ALARM_LIFE_MS,
 	    PURGE_ROWS);
 }
 

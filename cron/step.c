@@ -164,6 +164,16 @@ step_tell(struct step *step, const struct provider_status *status)
 		step_fail(step, &status->error, false);
 }
 
+/* Results come from other hosts: only the company's own say how it is. */
+static void
+answered(void *arg, const struct fetch_response *response)
+{
+	struct step *step = arg;
+
+	note_upstream(step->worker, step->provider->name, response);
+	step->told(step, response);
+}
+
 void
 step_call(struct step *step, struct provider_call *call, int sink_fd,
     fetch_done *done)
@@ -196,7 +206,9 @@ step_call(struct step *step, struct provider_call *call, int sink_fd,
 	for (size_t i = 0; i + 1 < FETCH_HEADERS_MAX; i++)
 		request.headers[i] =
 		    call->header[i][0] == '\0' ? NULL : call->header[i];
-	fetcher_start(step->worker->fetcher, &request, done, step);
+	step->told = done;
+	fetcher_start(step->worker->fetcher, &request,
+	    is_download ? done : answered, step);
 	provider_call_free(call);
 }
 

@@ -54,6 +54,7 @@ struct worker {
 	bool is_draining; /* finish what is under way, begin nothing */
 	int64_t checkpoint_after_us; /* monotonic; 0 = any time */
 	int64_t appstore_after_us; /* the same, of calls to Apple's store */
+	pid_t audit_pid; /* 0 = none is at work */
 };
 
 /* One job brought one step forward. */
@@ -71,6 +72,7 @@ struct step {
 	struct download download;
 	struct attempt_file video; /* once it is published */
 	struct poster poster;
+	fetch_done *told; /* gets the answer of the call under way */
 };
 
 /* Periodic tasks; each does a bounded amount of work. */
@@ -94,6 +96,19 @@ void retire_media(struct worker *worker);
 void measure_storage(struct worker *worker);
 void make_posters(struct worker *worker);
 void take_reports(struct worker *worker);
+void watch_alarms(struct worker *worker);
+void tell_summaries(struct worker *worker);
+void send_notices(struct worker *worker);
+void run_audit(struct worker *worker);
+
+/* The audit is a child with this argument: its exit status; is it at work? */
+#define AUDIT_ARGUMENT "--audit"
+int audit_main(void);
+bool audit_is_running(struct worker *worker);
+
+/* How a question to a company went, for those who watch it. */
+void note_upstream(struct worker *worker, const char *provider,
+    const struct fetch_response *response);
 
 /* What a leased job needs now; each ends with step_done(). */
 void submit_job(struct step *step);

@@ -2,6 +2,7 @@
 #include "app/apple.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "domain/upstreams.h"
 
 #include <sodium.h>
 
@@ -22,8 +23,12 @@ apple_check(const struct app *app, const struct request *req, struct str token,
 	const enum appleid_verdict verdict = appleid_verify(&app->config,
 	    req->arena, token, nonce, req->now_ms, person);
 
+	if (verdict == APPLEID_UNAVAILABLE)
+		(void)upstreams_failed(app->db, UPSTREAM_APPLE, "appleid",
+		    "its keys cannot be had", req->now_ms);
 	if (verdict != APPLEID_OK)
 		return verdict;
+	(void)upstreams_answered(app->db, UPSTREAM_APPLE, "appleid");
 	*ret_identity = (struct identity){
 		.sub = person->sub,
 		.email = person->email,

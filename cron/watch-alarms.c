@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "domain/alarms.h"
+#include "domain/breakers.h"
+#include "domain/spend.h"
+#include "domain/storage.h"
+#include "domain/upstreams.h"
+#include "domain/watches.h"
+#include "provider/telegram.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/statvfs.h>
+
+/*
+ * Alarms: looks at everything that the operator must know of and says what of
+ * it is wrong now (domain/alarms.h).
+ */
+
+#define HOUR_MS (INT64_C(3600) * 1000)
+
+/* A company that nobody has asked for so long is not known to be down. */
+#define DOWN_FORGOTTEN_MS HOUR_MS
+
+#define SPEND_NEAR_PERCENT 80
+
+#define FINDINGS_MAX 64
+
+struct findings {
+	struct alarm_finding finding[FINDINGS_MAX];
+	size_t count;
+};
+
+static void add(struct findings *f, const char *subject, const char *format,
+    ...) __attribute__((format(printf, 3, 4)));
+
+static void
+add(struct findings *f, const char *subject, const char *format, ...)
+{
+	struct alarm_finding *finding = &f->finding[f->count];
+	va_list list;
+
+	if (f->count == FINDINGS_MAX)
+		return;
+	f->count++;
+	(void)snprintf(finding->subject, sizeof(finding->subject), "%s",
+	    subject);
+	va_start(list, format);
+	(void)vsnprintf(finding->detail, sizeof(finding->detail), format, list);
+	va_end(list);
+}
+
+static void
+settle(struct worker *worker, enum alarm alarm, const struct findings *f)
+{
+	const struct config *config = &worker->state.config;
+	const struct alarm_rules rules = {
+		.hold_ms = config_number(config, CONFIG_ALARM_HOLD_S) * 1000,
+		.tells = telegram_is_on(config),
+	};
+
+	/* Failures were logged; the next turn looks again. */
+	(void)alarms_watch(worker->state.db, alarm, f->finding, f->count,
+	    &rules, clock_now_ms());
+}
+
+/* --- companies ------------------------------------------------------------ */
+
+void
+note_upstream(struct worker *worker, const char *provider,
+    const struct fetch_response *response)
+{
+	struct db *db = worker->state.db;
+	char reason[32];
+
+	if (response->phase == FETCH_ANSWERED && response->status < 500) {
+		(void)upstreams_answered(db, UPSTREAM_PROVIDER, provider);
+		return;
+	}
+	if (response->phase == FETCH_ANSWERED)
+		(void)snprintf(reason, sizeof(reason), "HTTP %d",
+		    response->status);
+	else
+		(void)snprintf(reason, sizeof(reason), "no answer, curl %d",
+		    response->curl_code);
+	(void)upstreams_failed(db, UPSTREAM_PROVIDER, provider, reason,
+	    clock_now_ms());
+}
+
+static void
+add_upstream(void *arg, const struct upstream *upstream)
+{
+	char since[CLOCK_TEXT_BYTES];
+
+	clock_format(upstream->first_at_ms, since);
+	add(arg, upstream->name, "%s, since %.16s UTC", upstream->reason,
+	    since);
+}
+
+static void
+watch_upstreams(struct worker *worker, enum upstream_kind kind,
+    enum alarm alarm)
+{
+	struct findings f = { .count = 0 };
+
+	if (upstreams_failing(worker->state.db, kind,
+		config_number(&worker->state.config, CONFIG_ALARM_FAILURES),
+		clock_now_ms() - DOWN_FORGOTTEN_MS, add_upstream, &f) == OK)
+		settle(worker, alarm, &f);
+}
+
+static void
+add_breaker(void *arg, const struct breaker *breaker)
+{
+	char subject[ALARM_SUBJECT_BYTES];
+
+	(void)snprintf(subject, sizeof(subject), "%s%s%s",
+	    breaker->company[0] == '\0' ? "all" : breaker->company,
+	    breaker->endpoint[0] == '\0' ? "" : " ", breaker->endpoint);
+	add(arg, subject, "%s", breaker->reason);
+}
+
+static void
+watch_breakers(struct worker *worker)
+{
+	struct findings f = { .count = 0 };
+
+	if (breakers_list(worker->state.db, add_breaker, &f) == OK)
+		settle(worker, ALARM_BREAKER_OPEN, &f);
+}
+
+/* --- the disk ------------------------------------------------------------- */
+
+/* As df(1) counts: what only root may use is not there. -1 = not known. */
+static int64_t
+disk_percent(const struct worker *worker)
+{
+	const char *dir = config_text(&worker->state.config, CONFIG_STATE_DIR);
+	struct statvfs disk;
+	uint64_t used;
+
+	if (statvfs(dir, &disk) != 0) {
+		log_line(LOG_ERROR, "storage", "statvfs", strerror(errno));
+		return -1;
+	}
+	used = disk.f_blocks - disk.f_bfree;
+	if (used + disk.f_bavail == 0)
+		return -1;
+	return (int64_t)(used * 100 / (used + disk.f_bavail));
+}
+
+static void
+watch_disk(struct worker *worker)
+{
+	const int64_t percent = disk_percent(worker);
+	struct findings near = { .count = 0 }, nearer = { .count = 0 };
+	struct storage_use use;
+	bool was_near = false;
+
+	if (percent < 0 || storage_read(worker->state.db, &use) != OK ||
+	    alarms_is_raised(worker->state.db, ALARM_DISK_80, "", &was_near) !=
+		OK)
+		return;
+	if (percent >= 90 || use.level >= STORAGE_ALARM)
+		add(&nearer, "", "disk %lld %%, media %lld of %lld MiB",
+		    (long long)percent, (long long)(use.used_bytes >> 20),
+		    (long long)(use.limit_bytes >> 20));
+	/* Who hears of 90 % need not hear of 80 %. */
+	if ((percent >= 80 || use.level >= STORAGE_WARNING) &&
+	    (nearer.count == 0 || was_near))
+		add(&near, "", "disk %lld %%, media %lld of %lld MiB",
+		    (long long)percent, (long long)(use.used_bytes >> 20),
+		    (long long)(use.limit_bytes >> 20));
+	settle(worker, ALARM_DISK_80, &near);
+	settle(worker, ALARM_DISK_90, &nearer);
+}
+
+/* --- money ---------------------------------------------------------------- */
+
+struct spending {
+	struct findings findings;
+	int64_t day_ms; /* today */
+	int64_t micro_usd; /* of all models */
+};
+
+static void
+judge(struct spending *s, const char *subject, int64_t micro_usd,
+    int64_t cap_micro_usd)
+{
+	if (cap_micro_usd > 0 &&
+	    micro_usd >= cap_micro_usd / 100 * SPEND_NEAR_PERCENT)
+		add(&s->findings, subject, "%lld.%02lld of %lld.%02lld USD",
+		    (long long)(micro_usd / 1000000),
+		    (long long)(micro_usd / 10000 % 100),
+		    (long long)(cap_micro_usd / 1000000),
+		    (long long)(cap_micro_usd / 10000 % 100));
+}
+
+static void
+add_spend(void *arg, int64_t day_ms, const char *endpoint, int64_t micro_usd,
+    int64_t cap_micro_usd)
+{
+	struct spending *s = arg;
+
+	/* The clock may have passed midnight since we asked. */
+	if (day_ms != s->day_ms)
+		return;
+	s->micro_usd += micro_usd;
+	judge(s, endpoint, micro_usd, cap_micro_usd);
+}
+
+static void
+watch_spend(struct worker *worker)
+{
+	const int64_t now_ms = clock_now_ms();
+	struct spending s = { .day_ms = now_ms - now_ms % SPEND_DAY_MS };
+
+	if (spend_list(worker->state.db, s.day_ms, add_spend, &s) != OK)
+		return;
+	judge(&s, "all models", s.micro_usd,
+	    config_number(&worker->state.config,
+		CONFIG_PROVIDER_SPEND_CAP_USD_PER_DAY) *
+		1000000);
+	settle(worker, ALARM_SPEND_NEAR, &s.findings);
+}
+
+/* --- what takes long ------------------------------------------------------ */
+
+static void
+watch_backup(struct worker *worker)
+{
+	const struct config *config = &worker->state.config;
+	const int64_t age_max_ms =
+	    config_number(config, CONFIG_BACKUP_AGE_H_MAX) * HOUR_MS;
+	const int64_t now_ms = clock_now_ms();
+	struct findings stale = { .count = 0 }, failed = { .count = 0 };
+	char at[CLOCK_TEXT_BYTES];
+	struct backup_state state;
+
+	if (watches_backup(worker->state.db, &state) != OK)
+		return;
+	/* Who tries the sandbox needs no backups until he makes one. */
+	if (age_max_ms > 0 && state.good_at_ms == 0 &&
+	    !config_is_sandbox(config))
+		add(&stale, "", "none was ever made");
+	if (age_max_ms > 0 && state.good_at_ms > 0 &&
+	    now_ms - state.good_at_ms > age_max_ms)
+		add(&stale, "", "the last good one is %lld h old",
+		    (long long)((now_ms - state.good_at_ms) / HOUR_MS));
+	if (state.failed_at_ms > state.good_at_ms) {
+		clock_format(state.failed_at_ms, at);
+		add(&failed, "", "at %.16s UTC, see what it printed", at);
+	}
+	settle(worker, ALARM_BACKUP_STALE, &stale);
+	settle(worker, ALARM_BACKUP_FAILED, &failed);
+}
+
+static void
+watch_audit(struct worker *worker)
+{
+	struct findings f = { .count = 0 };
+	struct audit_state state;
+
+	if (watches_audit(worker->state.db, &state) != OK)
+		return;
+	if (state.violations_count > 0)
+		add(&f, "", "%lld, of invariant %s: run rendio audit",
+		    (long long)state.violations_count, state.violated);
+	settle(worker, ALARM_AUDIT_FAILED, &f);
+}
+
+void
+watch_alarms(struct worker *worker)
+{
+	watch_upstreams(worker, UPSTREAM_PROVIDER, ALARM_PROVIDER_DOWN);
+	watch_upstreams(worker, UPSTREAM_APPLE, ALARM_APPLE_DOWN);
+	watch_breakers(worker);
+	watch_disk(worker);
+	watch_spend(worker);
+	watch_backup(worker);
+	watch_audit(worker);
+}
