@@ -230,6 +230,7 @@ install: all
 	    deploy/install-certificate $(RELEASE).new/
 	install $(ENDPOINTS) $(RELEASE).new/cgi-bin/
 	$(INSTALL) nginx/* $(RELEASE).new/nginx/
+	cp -R web $(RELEASE).new/
 	$(INSTALL) deploy/rendio.conf.example $(RELEASE).new/
 	for p in $(ENDPOINTS); do ./$$p --describe; done > $(RELEASE).new/endpoints
 	awk -F '\t' -v dir=$(RELEASE).new/processes \

@@ -141,6 +141,8 @@ sandbox_provider(struct app *app, const struct request *req,
 		write_accepted(res, &id);
 		return OK;
 	}
+	if (is_get && req->now_ms < request.silent_until_ms)
+		return ERR_SERVICE_UNAVAILABLE;
 	if (!is_get) {
 		err = sandbox_cancel(&app->config, &request, req->now_ms);
 		if (err)

@@ -205,6 +205,15 @@ catch_signals(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 }
 
+/* In the lock's file, for who wants to know which process leads. */
+static void
+note_leader(int place)
+{
+	if (ftruncate(place, 0) != 0 ||
+	    dprintf(place, "%ld\n", (long)getpid()) < 0)
+		log_line(LOG_WARNING, "start", "problem", strerror(errno));
+}
+
 /* Takes the place, or finds that another is waiting for it already. */
 static bool
 take_place(const struct worker *worker, int *ret_place)
@@ -249,6 +258,7 @@ main(int argc, char **argv)
 	}
 	if (!take_place(&worker, &place))
 		return 0;
+	note_leader(place);
 	worker.nudge_fd = nudge_receiver(&worker.state.config, NUDGE_WORKER);
 	worker.teller_fd = nudge_sender();
 	if (worker.nudge_fd < 0 || worker.teller_fd < 0) {

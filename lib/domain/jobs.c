@@ -512,3 +512,28 @@ jobs_erase(struct db *db, const struct uuid *user_id, int64_t now_ms)
 	db_bind_uuid(stmt, 1, user_id);
 	return db_run(stmt);
 }
+
+enum err
+jobs_open_attempt(struct db *db, const struct uuid *user_id,
+    const struct uuid *job_id, struct uuid *ret_attempt_id)
+{
+	static const char sql[] =
+	    "SELECT a.id FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id"
+	    " AND a.state IN ('sending', 'unknown', 'accepted')"
+	    " WHERE j.id = ?1 AND j.user_id = ?2 AND j.is_hidden = 0";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	bool found;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, job_id);
+	db_bind_uuid(stmt, 2, user_id);
+	err = db_step(stmt, &found);
+	if (err != OK)
+		return err;
+	if (!found)
+		return ERR_JOB_NOT_FOUND;
+	if (db_column_is_null(stmt, 0))
+		return ERR_CONFLICT;
+	*ret_attempt_id = db_column_uuid(stmt, 0);
+	return OK;
+}

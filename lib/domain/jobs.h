@@ -121,6 +121,13 @@ typedef enum err jobs_each(void *arg, const struct job *job);
 enum err jobs_get(struct db *db, const struct uuid *user_id,
     const struct uuid *job_id, jobs_each *each, void *arg);
 
+/*
+ * The attempt of a user's job that is, or may be, under way at a provider.
+ * Errors: ERR_JOB_NOT_FOUND; ERR_CONFLICT when there is none, any more or yet.
+ */
+enum err jobs_open_attempt(struct db *db, const struct uuid *user_id,
+    const struct uuid *job_id, struct uuid *ret_attempt_id);
+
 #define JOBS_PAGE_MAX 100
 
 /*

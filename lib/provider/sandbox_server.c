@@ -46,6 +46,7 @@ store(const struct config *config, const struct sandbox_request *request)
 	json_int64(&w, "submitted_at_ms", request->submitted_at_ms);
 	json_int64(&w, "run_ms", request->run_ms);
 	json_str(&w, "failure", request->failure);
+	json_int64(&w, "silent_until_ms", request->silent_until_ms);
 	json_int64(&w, "hue", request->video.hue);
 	json_int64(&w, "seconds", request->video.seconds);
 	json_int64(&w, "width", request->video.width);
@@ -71,6 +72,7 @@ sandbox_lookup(const struct config *config, struct arena *arena,
 		FIELD("submitted_at_ms", JSON_INT64, submitted_at_ms),
 		FIELD("run_ms", JSON_INT64, run_ms),
 		FIELD("failure", JSON_STR, failure),
+		FIELD("silent_until_ms", JSON_INT64, silent_until_ms),
 		FIELD("hue", JSON_INT64, video.hue),
 		FIELD("seconds", JSON_INT64, video.seconds),
 		FIELD("width", JSON_INT64, video.width),
@@ -207,5 +209,27 @@ sandbox_cancel(const struct config *config, struct sandbox_request *request,
 	if (sandbox_state(request, now_ms) != PROVIDER_QUEUED)
 		return ERR_JOB_NOT_CANCELABLE;
 	request->failure = str_from(provider_code_name(PROVIDER_CODE_CANCELED));
+	return store(config, request) ? OK : ERR_SERVICE_UNAVAILABLE;
+}
+
+enum err
+sandbox_fail(const struct config *config, struct sandbox_request *request,
+    int64_t now_ms)
+{
+	const enum provider_state state = sandbox_state(request, now_ms);
+	const int64_t ran_ms = now_ms - request->submitted_at_ms - QUEUED_MS;
+
+	if (state != PROVIDER_QUEUED && state != PROVIDER_RUNNING)
+		return ERR_CONFLICT;
+	request->failure = str_from(provider_code_name(PROVIDER_CODE_PROVIDER));
+	request->run_ms = ran_ms > 0 ? ran_ms : 0;
+	return store(config, request) ? OK : ERR_SERVICE_UNAVAILABLE;
+}
+
+enum err
+sandbox_silence(const struct config *config, struct sandbox_request *request,
+    int64_t until_ms)
+{
+	request->silent_until_ms = until_ms;
 	return store(config, request) ? OK : ERR_SERVICE_UNAVAILABLE;
 }

@@ -37,6 +37,7 @@ struct sandbox_request {
 	int64_t submitted_at_ms;
 	int64_t run_ms;
 	struct str failure; /* a provider_code_name(); "" = will succeed */
+	int64_t silent_until_ms; /* nothing is told about it before */
 	struct sandbox_video video;
 };
 
@@ -60,5 +61,16 @@ sandbox_state(const struct sandbox_request *request, int64_t now_ms);
  */
 enum err sandbox_cancel(const struct config *config,
     struct sandbox_request *request, int64_t now_ms);
+
+/*
+ * Ends a request that has not ended as an error of the provider.
+ * Errors: ERR_CONFLICT when it has, ERR_SERVICE_UNAVAILABLE.
+ */
+enum err sandbox_fail(const struct config *config,
+    struct sandbox_request *request, int64_t now_ms);
+
+/* Whoever asks about it gets no answer until then; it goes on all the same. */
+enum err sandbox_silence(const struct config *config,
+    struct sandbox_request *request, int64_t until_ms);
 
 #endif

@@ -63,7 +63,7 @@ test("every answer carries the safe headers once", async () => {
 });
 
 test("an unknown path is 404 in our own form", async () => {
-	for (const path of ["/", "/nowhere", "/functions/v1/", "/functions/v1/x",
+	for (const path of ["/index.html", "/playground/x", "/nowhere", "/functions/v1/", "/functions/v1/x",
 		"/functions/v1/health", "/.git/config", "/rendio.db"])
 		assertError(await rendio.request("GET", path), 404, "not_found");
 	assertError(await rendio.request("POST", "/nowhere", { body: {} }), 404,

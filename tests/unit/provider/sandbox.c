@@ -570,6 +570,56 @@ set_ffmpeg(const char *script)
 }
 
 static void
+a_request_is_failed_once_and_only_before_it_has_ended(void **state)
+{
+	const struct sandbox_order order = {
+		.attempt_id = uuid_random(),
+		.prompt = STR("a kite [slow:60]"),
+		.duration_s = 4,
+	};
+	struct sandbox_request request;
+
+	(void)state;
+	assert_int_equal(sandbox_submit(&config, &order, NOW), OK);
+	assert_int_equal(sandbox_lookup(&config, &arena, &order.attempt_id,
+			     &request),
+	    OK);
+	assert_int_equal(sandbox_state(&request, NOW + 5000), PROVIDER_RUNNING);
+	assert_int_equal(sandbox_fail(&config, &request, NOW + 5000), OK);
+	assert_int_equal(sandbox_lookup(&config, &arena, &order.attempt_id,
+			     &request),
+	    OK);
+	assert_int_equal(sandbox_state(&request, NOW + 5000), PROVIDER_FAILED);
+	assert_string_equal(request.failure.ptr, "provider_error");
+	assert_int_equal(sandbox_fail(&config, &request, NOW + 5001),
+	    ERR_CONFLICT);
+}
+
+static void
+silence_is_kept_with_a_request_and_does_not_stop_it(void **state)
+{
+	const struct sandbox_order order = {
+		.attempt_id = uuid_random(),
+		.prompt = STR("a kite"),
+		.duration_s = 4,
+	};
+	struct sandbox_request request;
+
+	(void)state;
+	assert_int_equal(sandbox_submit(&config, &order, NOW), OK);
+	assert_int_equal(sandbox_lookup(&config, &arena, &order.attempt_id,
+			     &request),
+	    OK);
+	assert_int_equal(request.silent_until_ms, 0);
+	assert_int_equal(sandbox_silence(&config, &request, NOW + 9000), OK);
+	assert_int_equal(sandbox_lookup(&config, &arena, &order.attempt_id,
+			     &request),
+	    OK);
+	assert_int_equal(request.silent_until_ms, NOW + 9000);
+	assert_int_equal(sandbox_state(&request, NOW + 5000), PROVIDER_DONE);
+}
+
+static void
 read_video(const struct sandbox_video *video, struct buf *content)
 {
 	char name[SANDBOX_VIDEO_NAME_BYTES];
@@ -732,6 +782,10 @@ main(void)
 		cmocka_unit_test(
 		    a_state_directory_too_long_for_a_socket_makes_no_call),
 		cmocka_unit_test(calls_go_to_the_sandbox_and_nowhere_else),
+		cmocka_unit_test(
+		    a_request_is_failed_once_and_only_before_it_has_ended),
+		cmocka_unit_test(
+		    silence_is_kept_with_a_request_and_does_not_stop_it),
 		cmocka_unit_test(an_answer_to_a_submission_has_one_meaning),
 		cmocka_unit_test(an_accepted_submission_yields_its_handle),
 		cmocka_unit_test(a_lost_submission_is_found_or_not_known_yet),
