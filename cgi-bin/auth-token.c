@@ -8,7 +8,9 @@
  *   400 refresh_token_not_found      its session is gone
  *   400 refresh_token_already_used   an old one: its session is now gone too
  *   400 session_expired, user_banned
- *   503 service_unavailable          try again: nothing was decided
+ *   429 over_request_rate_limit      too many forged ones of this address
+ *   503 service_unavailable          try again: nothing was decided; also
+ *                                    when a user refreshes far too often
  *
  * Racing refreshes get one and the same token, and the direct parent of the
  * present token is accepted again: an answer may have been lost on its way.
@@ -37,6 +39,7 @@
 
 #include "app/apple.h"
 #include "app/auth.h"
+#include "app/rates.h"
 #include "app/tokens.h"
 #include "app/view.h"
 
@@ -96,6 +99,34 @@ refuse(const struct app *app, const struct request *req, struct response *res,
 	    "Invalid Refresh Token: Refresh Token Not Found");
 }
 
+/*
+ * A good token is never refused for want of a limiter, and never with a 429,
+ * at which the official clients sign their user out.
+ */
+static enum err
+count_refresh(struct app *app, const struct request *req, struct response *res,
+    const struct uuid *user_id)
+{
+	struct request known = *req;
+
+	known.user_id = *user_id;
+	known.has_user = true;
+	return rates_use(app, &known, res, LIMIT_REFRESH) == ERR_RATE_LIMITED ?
+	    ERR_SERVICE_UNAVAILABLE :
+	    OK;
+}
+
+/* One that nobody was ever given: whoever guesses is held up. */
+static enum err
+refuse_forgery(struct app *app, const struct request *req, struct response *res)
+{
+	const enum err err = rates_use_address(app, req, res, LIMIT_FORGERY);
+
+	return err == ERR_RATE_LIMITED ?
+	    err :
+	    refuse(app, req, res, REFRESH_MALFORMED);
+}
+
 static enum err
 refresh_token(struct app *app, const struct request *req, struct response *res)
 {
@@ -115,14 +146,17 @@ refresh_token(struct app *app, const struct request *req, struct response *res)
 		JSON_IGNORE_UNKNOWN, &body, &bad_field))
 		return ERR_INVALID_REQUEST;
 	if (!tokens_read_refresh(body.refresh_token, &claims))
-		return refuse(app, req, res, REFRESH_MALFORMED);
+		return refuse_forgery(app, req, res);
 	err = sessions_get(app->db, &claims.session_id, &session);
 	if (err == ERR_NOT_FOUND)
 		return refuse(app, req, res, REFRESH_GONE);
 	if (err != OK)
 		return err;
 	if (!tokens_check_refresh(&app->keys, &session, &claims))
-		return refuse(app, req, res, REFRESH_MALFORMED);
+		return refuse_forgery(app, req, res);
+	err = count_refresh(app, req, res, &session.user_id);
+	if (err != OK)
+		return err;
 	err = sessions_refresh(app->db, &claims.session_id, claims.counter,
 	    req->now_ms, &verdict, &session);
 	if (err != OK)

@@ -9,9 +9,7 @@
  *   400 invalid_device_token  the token is not base64
  *   403 device_rejected       Apple does not vouch for the phone
  *   403 user_banned
- *   429 rate_limited          too often by this device id or address, with
- *                             Retry-After and X-RateLimit-Limit, -Remaining
- *                             and -Reset (all of them in seconds)
+ *   429 rate_limited          too often by this device id or address
  *   503 service_unavailable   Apple cannot be asked just now, and this device
  *                             id has an account
  *
@@ -29,12 +27,11 @@
 
 #include <sodium.h>
 
-#include "app/app.h"
+#include "app/rates.h"
 #include "app/tokens.h"
 #include "base/cleanup.h"
 #include "base/lockfile.h"
 #include "domain/devices.h"
-#include "domain/limits.h"
 #include "domain/upstreams.h"
 #include "provider/devicecheck.h"
 #include "wire/address.h"
@@ -45,8 +42,6 @@
 /* How long a phone waits for others that look new, within the 5 seconds that
  * Apple may take for each question. */
 #define TURN_WAIT_MS 4000
-
-#define HOUR_MS (INT64_C(3600) * 1000)
 
 struct body {
 	struct str device_id;
@@ -117,36 +112,26 @@ static enum err
 count_visit(struct app *app, const struct request *req, struct response *res,
     const struct device_entry *entry)
 {
-	/* No device id holds a colon, so the two are never one subject. */
-	uint8_t address[8 + ADDRESS_NETWORK_BYTES] = "address:";
 	struct limit limits[] = {
-		{ "device", { 0 },
-		    config_number(&app->config,
-			CONFIG_LIMIT_DEVICE_CHECK_PER_H),
-		    HOUR_MS },
-		{ "address", { 0 },
-		    config_number(&app->config,
-			CONFIG_LIMIT_ADDRESS_CHECK_PER_H),
-		    HOUR_MS },
+		{ .kind = LIMIT_DEVICE,
+		    .subject_bytes = DEVICE_HASH_BYTES,
+		    .per_hour = rates_per_hour(app, LIMIT_DEVICE) },
+		{ .kind = LIMIT_ADDRESS,
+		    .per_hour = rates_per_hour(app, LIMIT_ADDRESS) },
 	};
-	struct limit_reached reached;
+	struct limit_state state = { 0 };
+	size_t index = 0;
 	enum err err;
 
 	/* This machine itself is not limited, as in nginx/limits.conf. */
 	if (address_is_local(req->remote_address))
 		return OK;
-	if (!address_network(req->remote_address, address + 8))
+	if (!rates_address(app, req, &limits[1]))
 		return ERR_INTERNAL;
 	memcpy(limits[0].subject, entry->id_hash, DEVICE_HASH_BYTES);
-	(void)crypto_auth_hmacsha256(limits[1].subject, address,
-	    sizeof(address), app->keys.device);
 	err = limits_use(app->db, limits, sizeof(limits) / sizeof(limits[0]),
-	    req->now_ms, &reached);
-	if (err != ERR_RATE_LIMITED)
-		return err;
-	res->limit_max = reached.max;
-	res->limit_reset_s = (reached.ends_in_ms + 999) / 1000;
-	res->retry_after_s = res->limit_reset_s;
+	    req->now_ms, &state, &index);
+	rates_tell(app, req, res, &limits[index], &state, err);
 	return err;
 }
 

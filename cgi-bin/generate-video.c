@@ -16,6 +16,7 @@
  *   404 theme_not_found, model_not_found
  *   422 idempotency_key_reused   the key belongs to another request
  *   429 too_many_jobs      so many are under way already
+ *   429 rate_limited       so many were ordered in this hour, or minute
  *   502 provider_unavailable     nothing was charged
  *   503 service_unavailable      the disk is full: nothing was charged
  *
@@ -27,6 +28,7 @@
 
 #include "app/app.h"
 #include "app/links.h"
+#include "app/rates.h"
 #include "domain/dispatch.h"
 #include "domain/jobs.h"
 #include "domain/media.h"
@@ -236,6 +238,14 @@ place_order(struct app *app, const struct request *req, const struct body *body,
 	    config_number(&app->config, CONFIG_JOBS_OPEN_MAX_FREE);
 	order->open_max_premium =
 	    config_number(&app->config, CONFIG_JOBS_OPEN_MAX_PREMIUM);
+	order->guest_per_hour =
+	    config_number(&app->config, CONFIG_LIMIT_GENERATE_GUEST_PER_H);
+	order->free_per_hour =
+	    config_number(&app->config, CONFIG_LIMIT_GENERATE_FREE_PER_H);
+	order->premium_per_hour =
+	    config_number(&app->config, CONFIG_LIMIT_GENERATE_PREMIUM_PER_H);
+	order->per_minute =
+	    config_number(&app->config, CONFIG_LIMIT_GENERATE_PER_MIN);
 	if (err == OK)
 		err = jobs_submit(app->db, order, req->now_ms, receipt);
 	return err;
@@ -269,6 +279,9 @@ generate_video(struct app *app, const struct request *req, struct response *res)
 		res->credits_required = receipt.credits_used;
 		res->credits_remaining = receipt.credits_remaining;
 	}
+	if (err == ERR_RATE_LIMITED || (err == OK && !receipt.is_replay))
+		rates_tell(app, req, res, &receipt.limit, &receipt.limit_state,
+		    err);
 	if (err != OK)
 		return err;
 	if (!receipt.is_replay)

@@ -10,6 +10,7 @@
  *                            good, not for us, or was used before
  *   403 user_banned          the guest, or the account of the Apple ID
  *   409 conflict             who asks is no guest, or was merged meanwhile
+ *   429 rate_limited         too often within an hour
  *   503 service_unavailable  Apple's keys cannot be had
  *
  * An unknown Apple ID becomes the guest's own: the id stays.  A known one has
@@ -18,6 +19,7 @@
  */
 
 #include "app/apple.h"
+#include "app/rates.h"
 #include "app/tokens.h"
 #include "app/view.h"
 
@@ -102,7 +104,9 @@ merge_guest_user(struct app *app, const struct request *req,
 		JSON_IGNORE_UNKNOWN, &body, &bad_field) ||
 	    body.nonce.len > APPLE_NONCE_BYTES_MAX)
 		return ERR_INVALID_REQUEST;
-	err = check_person(app, req, &body, &person, &identity);
+	err = rates_use(app, req, res, LIMIT_ACCOUNT);
+	if (err == OK)
+		err = check_person(app, req, &body, &person, &identity);
 	if (err == OK)
 		err = identities_merge(app->db, &entry);
 	if (err != OK)

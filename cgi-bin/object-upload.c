@@ -16,6 +16,7 @@
  *   413 EntityTooLarge     more than 10 MiB or 50 megapixels
  *   415 InvalidMimeType    not a JPEG, PNG or WebP picture, whatever it says
  *   429 QuotaExceeded      the user keeps as many as there may be
+ *   429 rate_limited       so many were sent within an hour
  *   503 service_unavailable      the disk is full, or nearly
  *
  * Where, when and with what the picture was taken is not kept.
@@ -25,6 +26,7 @@
 #include "app/files.h"
 #include "app/paths.h"
 #include "app/pictures.h"
+#include "app/rates.h"
 #include "wire/multipart.h"
 
 /* A form's other parts and all their headers. */
@@ -86,6 +88,10 @@ upload(struct app *app, const struct request *req, struct response *res,
 		    "The form must have one file");
 	if (file.len > PICTURES_BYTES_MAX)
 		return ERR_PAYLOAD_TOO_LARGE;
+	/* Before it is read and written anew: that is what takes time. */
+	err = rates_use(app, req, res, LIMIT_UPLOAD);
+	if (err != OK)
+		return err;
 	switch (picture_read(file, picture)) {
 	case PICTURE_OK:
 		break;

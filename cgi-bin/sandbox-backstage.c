@@ -28,11 +28,10 @@
  * purchases only, but for the worker, whom cron replaces.
  */
 
-#include "app/app.h"
+#include "app/rates.h"
 #include "base/cleanup.h"
 #include "base/lockfile.h"
 #include "domain/jobs.h"
-#include "domain/limits.h"
 #include "domain/purchases.h"
 #include "provider/appstore_sandbox.h"
 #include "provider/devicecheck.h"
@@ -44,11 +43,9 @@
 
 /* Each purchase is a file, and each act a row or two. */
 #define ACTS_PER_HOUR_MAX 120
-#define HOUR_MS (INT64_C(3600) * 1000)
 
 /* Whoever kills the worker stops everybody's videos for a moment. */
-#define KILLS_PER_MINUTE_MAX 6
-#define MINUTE_MS (INT64_C(60) * 1000)
+#define KILLS_PER_HOUR_MAX 6
 
 #define SILENCE_MS INT64_C(5000)
 
@@ -75,11 +72,15 @@ struct act {
 
 /* One use of what a subject may do so often. */
 static enum err
-count(struct act *act, struct str subject, int64_t max, int64_t window_ms)
+count(struct act *act, struct str subject, int64_t per_hour)
 {
-	struct limit limit = { "device", { 0 }, max, window_ms };
-	struct response *res = act->res;
-	struct limit_reached reached;
+	struct limit limit = {
+		.kind = LIMIT_BACKSTAGE,
+		.subject_bytes = crypto_auth_hmacsha256_BYTES,
+		.per_hour = per_hour,
+	};
+	struct limit_state state = { 0 };
+	size_t index;
 	enum err err;
 
 	/* This machine itself is not limited, as in nginx/limits.conf. */
@@ -88,12 +89,9 @@ count(struct act *act, struct str subject, int64_t max, int64_t window_ms)
 	(void)crypto_auth_hmacsha256(limit.subject,
 	    (const unsigned char *)subject.ptr, subject.len,
 	    act->app->keys.device);
-	err = limits_use(act->app->db, &limit, 1, act->req->now_ms, &reached);
-	if (err != ERR_RATE_LIMITED)
-		return err;
-	res->limit_max = reached.max;
-	res->limit_reset_s = (reached.ends_in_ms + 999) / 1000;
-	res->retry_after_s = res->limit_reset_s;
+	err = limits_use(act->app->db, &limit, 1, act->req->now_ms, &state,
+	    &index);
+	rates_tell(act->app, act->req, act->res, &limit, &state, err);
 	return err;
 }
 
@@ -243,7 +241,7 @@ kill_worker(struct act *act)
 {
 	int64_t pid;
 	const enum err err =
-	    count(act, STR("sandbox:kill"), KILLS_PER_MINUTE_MAX, MINUTE_MS);
+	    count(act, STR("sandbox:kill"), KILLS_PER_HOUR_MAX);
 
 	if (err != OK)
 		return err;
@@ -265,7 +263,7 @@ perform(struct act *act, enum err (*run)(struct act *act))
 	if (!act->req->has_user)
 		return ERR_UNAUTHORIZED;
 	uuid_format(&act->req->user_id, subject + strlen(subject));
-	err = count(act, str_from(subject), ACTS_PER_HOUR_MAX, HOUR_MS);
+	err = count(act, str_from(subject), ACTS_PER_HOUR_MAX);
 	return err == OK ? run(act) : err;
 }
 

@@ -16,7 +16,8 @@
  *                            has the credits, or one that we do not know
  *                            (kept), or another has posted it before
  *   409 conflict             the balance would become too large
- *   429 rate_limited         too many ids that we had to ask Apple about
+ *   429 rate_limited         too many posts within an hour, or ids that we
+ *                            had to ask Apple about
  *   503 service_unavailable  Apple cannot be asked now: it will be, and the
  *                            credits come by themselves
  *
@@ -25,8 +26,8 @@
  * anybody; a bare id is looked up at Apple's.
  */
 
-#include "app/app.h"
 #include "app/purchasing.h"
+#include "app/rates.h"
 #include "base/log.h"
 
 /* If we die while we ask, the worker asks after this. */
@@ -154,6 +155,10 @@ update_credits(struct app *app, const struct request *req, struct response *res)
 	if (body.signed_transaction.len == 0 &&
 	    !is_transaction_id(body.transaction_id))
 		return ERR_INVALID_TRANSACTION;
+	/* Before it is verified: that is what takes time. */
+	err = rates_use(app, req, res, LIMIT_PURCHASE);
+	if (err != OK)
+		return err;
 	arena_init(&arena, APPSTORE_ARENA_BYTES);
 	err = body.signed_transaction.len > 0 ?
 	    credit_signed(app, req, &arena, body.signed_transaction, res) :

@@ -16,17 +16,24 @@
 #define PURGE_ROWS 500
 #define FILES_AT_ONCE 32
 
-/* The same report may come again for hours. */
-#define REPORT_LIFE_MS (INT64_C(7) * 24 * 3600 * 1000)
+#define HOUR_MS (INT64_C(3600) * 1000)
+#define DAY_MS (24 * HOUR_MS)
 
 /* Who could not be told for a week has noticed otherwise. */
-#define NOTICE_LIFE_MS (INT64_C(7) * 24 * 3600 * 1000)
+#define NOTICE_LIFE_MS (7 * DAY_MS)
 
 /* Long enough to say how often something happens. */
-#define ALARM_LIFE_MS (INT64_C(90) * 24 * 3600 * 1000)
+#define ALARM_LIFE_MS (90 * DAY_MS)
 
-/* The longest window that anything is counted in is an hour. */
-#define WINDOW_LIFE_MS (INT64_C(2) * 3600 * 1000)
+/* A bucket that is full says nothing; an hour more for clocks that jump. */
+#define BUCKET_LIFE_MS HOUR_MS
+
+/* When what is kept for so many days began. */
+static int64_t
+kept_since_ms(const struct worker *worker, enum config_key days, int64_t now_ms)
+{
+	return now_ms - config_number(&worker->state.config, days) * DAY_MS;
+}
 
 void
 purge(struct worker *worker)
@@ -36,10 +43,12 @@ purge(struct worker *worker)
 	/* Failures were logged; the next turn tries again. */
 	(void)sessions_purge(worker->state.db, now_ms, PURGE_ROWS);
 	(void)identities_purge(worker->state.db, now_ms, PURGE_ROWS);
-	(void)limits_purge(worker->state.db, now_ms - WINDOW_LIFE_MS,
+	(void)limits_purge(worker->state.db, now_ms - BUCKET_LIFE_MS,
 	    PURGE_ROWS);
-	(void)reports_purge(worker->state.db, now_ms - REPORT_LIFE_MS,
-	    PURGE_ROWS);
+	(void)limits_purge_violations(worker->state.db,
+	    kept_since_ms(worker, CONFIG_VIOLATION_DAYS, now_ms), PURGE_ROWS);
+	(void)reports_purge(worker->state.db,
+	    kept_since_ms(worker, CONFIG_REPORT_DAYS, now_ms), PURGE_ROWS);
 	(void)events_purge(worker->state.db, now_ms - EVENT_LIFE_MS,
 	    PURGE_ROWS);
 	(void)notices_purge(worker->state.db, now_ms - NOTICE_LIFE_MS,

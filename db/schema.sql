@@ -665,3 +665,20 @@ CREATE INDEX purchases_by_credit ON purchases (credited_at_ms)
   WHERE credited_at_ms IS NOT NULL;
 CREATE INDEX jobs_by_end ON jobs (completed_at_ms, state)
   WHERE completed_at_ms IS NOT NULL;
+CREATE TABLE rate_limits (
+  kind TEXT NOT NULL CHECK (kind <> ''),
+  subject BLOB NOT NULL CHECK (length(subject) IN (16, 32)),
+  hour_full_at_ms INTEGER NOT NULL,
+  minute_full_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (kind, subject)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX rate_limits_by_age ON rate_limits (hour_full_at_ms);
+CREATE TABLE limit_violations (
+  hour_at_ms INTEGER NOT NULL,
+  kind TEXT NOT NULL CHECK (kind <> ''),
+  subject BLOB NOT NULL CHECK (length(subject) IN (16, 32)),
+  count INTEGER NOT NULL CHECK (count >= 1),
+  last_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (hour_at_ms, kind, subject)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX limit_violations_by_subject ON limit_violations (subject);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/admin_auth.h"
+#include "app/rates.h"
 #include "base/log.h"
-#include "domain/limits.h"
 #include "wire/address.h"
 
 #include <sodium.h>
@@ -17,8 +17,6 @@
 #define NOBODYS_HASH \
 	"$argon2id$v=19$m=32768,t=3,p=1$LzgHH3Jc9Q7bCOSNJhIOZg$" \
 	"bLQi4yHXeJdF1o1ywMAFrmIrFAac+BrlQWdLCP1VuUk"
-
-#define HOUR_MS (INT64_C(3600) * 1000)
 
 /* A name is tried from several addresses: its limit is so much wider. */
 #define TRIES_OF_NAME 2
@@ -60,17 +58,23 @@ open_secret(const struct keys *keys, const struct admin *admin,
 		keys->admin) == 0;
 }
 
-static void
-make_subject(const struct app *app, const char *kind, const void *bytes,
-    size_t n, uint8_t subject[LIMIT_SUBJECT_BYTES])
+static struct limit
+limit_of(const struct app *app, const char *kind, const void *bytes, size_t n,
+    int64_t factor)
 {
+	struct limit limit = {
+		.kind = LIMIT_ADMIN,
+		.subject_bytes = crypto_auth_hmacsha256_BYTES,
+		.per_hour = rates_per_hour(app, LIMIT_ADMIN) * factor,
+	};
 	crypto_auth_hmacsha256_state state;
 
 	(void)crypto_auth_hmacsha256_init(&state, app->keys.admin, KEY_BYTES);
 	(void)crypto_auth_hmacsha256_update(&state, (const uint8_t *)kind,
 	    strlen(kind) + 1);
 	(void)crypto_auth_hmacsha256_update(&state, bytes, n);
-	(void)crypto_auth_hmacsha256_final(&state, subject);
+	(void)crypto_auth_hmacsha256_final(&state, limit.subject);
+	return limit;
 }
 
 /* Before anything is hashed: a try costs us more than it costs them. */
@@ -78,28 +82,20 @@ static enum err
 count_try(struct app *app, const struct request *req, struct response *res,
     struct str name)
 {
-	const int64_t max =
-	    config_number(&app->config, CONFIG_LIMIT_ADMIN_SIGN_IN_PER_H);
-	struct limit limits[] = {
-		{ "address", { 0 }, max, HOUR_MS },
-		{ "address", { 0 }, max * TRIES_OF_NAME, HOUR_MS },
-	};
 	uint8_t network[ADDRESS_NETWORK_BYTES];
-	struct limit_reached reached;
+	struct limit_state state = { 0 };
+	struct limit limits[2];
+	size_t index = 0;
 	enum err err;
 
 	if (!address_network(req->remote_address, network))
 		return ERR_INTERNAL;
-	make_subject(app, "admin-address", network, sizeof(network),
-	    limits[0].subject);
-	make_subject(app, "admin-name", name.ptr, name.len, limits[1].subject);
+	limits[0] = limit_of(app, "admin-address", network, sizeof(network), 1);
+	limits[1] =
+	    limit_of(app, "admin-name", name.ptr, name.len, TRIES_OF_NAME);
 	err = limits_use(app->db, limits, sizeof(limits) / sizeof(limits[0]),
-	    req->now_ms, &reached);
-	if (err != ERR_RATE_LIMITED)
-		return err;
-	res->limit_max = reached.max;
-	res->limit_reset_s = (reached.ends_in_ms + 999) / 1000;
-	res->retry_after_s = res->limit_reset_s;
+	    req->now_ms, &state, &index);
+	rates_tell(app, req, res, &limits[index], &state, err);
 	return err;
 }
 

@@ -3,6 +3,7 @@
 #include "app/answer.h"
 #include "app/auth.h"
 #include "app/nudge.h"
+#include "app/state.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/db.h"
@@ -338,14 +339,27 @@ serve_batch(struct app *app, struct round *round)
 	}
 }
 
+/* Of successes only a part is logged, if so configured; the rest is counted. */
+static bool
+is_sampled(const struct exchange *x)
+{
+	const int64_t percent =
+	    config_number(&x->app->config, CONFIG_LOG_SUCCESS_PERCENT);
+
+	return x->res.status >= 400 || percent == 100 ||
+	    randombytes_uniform(100) < (uint32_t)percent;
+}
+
 static void
 log_request(const struct exchange *x)
 {
 	const struct response *res = &x->res;
-	struct log log =
-	    log_begin(res->status >= 500 ? LOG_ERROR : LOG_INFO, "request");
 	const int64_t took_us = clock_monotonic_us() - x->began_us;
+	struct log log;
 
+	if (!is_sampled(x))
+		return;
+	log = log_begin(res->status >= 500 ? LOG_ERROR : LOG_INFO, "request");
 	log_str(&log, "request_id", x->req.request_id);
 	log_int64(&log, "status", res->status);
 	log_text(&log, "code", res->code);
@@ -468,6 +482,7 @@ start(struct app *app, struct buf *problem)
 		return false;
 	}
 	if (!config_load(&app->config, problem) ||
+	    !state_set_log(&app->config, problem) ||
 	    !has_credentials(app, problem))
 		return false;
 	if (app->endpoint->is_sandbox_only &&

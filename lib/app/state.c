@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/state.h"
+#include "base/log.h"
 #include "store/db.h"
 #include "store/migrate.h"
 
@@ -123,6 +124,21 @@ state_migrate(int64_t *ret_from, int64_t *ret_to, struct buf *problem)
 	return ok;
 }
 
+bool
+state_set_log(const struct config *config, struct buf *problem)
+{
+	const char *name = config_text(config, CONFIG_LOG_LEVEL);
+	enum log_level level;
+
+	if (!log_level_parse(str_from(name), &level)) {
+		buf_appendf(problem,
+		    "RENDIO_LOG_LEVEL must be debug, info, warning or error");
+		return false;
+	}
+	log_threshold(level);
+	return true;
+}
+
 static bool
 check_schema(struct db *db, struct buf *problem)
 {
@@ -165,7 +181,8 @@ state_open(struct state *state, enum state_access access, struct buf *problem)
 		buf_appendf(problem, "libsodium cannot start");
 		return false;
 	}
-	if (!config_load(&state->config, problem))
+	if (!config_load(&state->config, problem) ||
+	    !state_set_log(&state->config, problem))
 		return false;
 	state_dir = config_text(&state->config, CONFIG_STATE_DIR);
 	if (!load_keys(state, access, problem))

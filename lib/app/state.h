@@ -42,6 +42,9 @@ bool
 state_open(struct state *state, enum state_access access, struct buf *problem);
 void state_close(struct state *state);
 
+/* From here on the log says as much as the configuration wants. */
+bool state_set_log(const struct config *config, struct buf *problem);
+
 /* Brings the database to the newest schema; refuses a newer one. */
 bool state_migrate(int64_t *ret_from, int64_t *ret_to, struct buf *problem);
 

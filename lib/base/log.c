@@ -10,6 +10,14 @@
 #define LOG_WAIT_MS 50
 
 static const char *program = "rendio";
+static enum log_level threshold = LOG_INFO;
+
+static const char *const level_names[] = {
+	[LOG_DEBUG] = "debug",
+	[LOG_INFO] = "info",
+	[LOG_WARNING] = "warning",
+	[LOG_ERROR] = "error",
+};
 
 void
 log_program(const char *name)
@@ -17,16 +25,28 @@ log_program(const char *name)
 	program = name;
 }
 
+void
+log_threshold(enum log_level level)
+{
+	threshold = level;
+}
+
+bool
+log_level_parse(struct str name, enum log_level *ret_level)
+{
+	for (int i = LOG_DEBUG; i <= LOG_ERROR; i++) {
+		if (str_equal(name, str_from(level_names[i]))) {
+			*ret_level = (enum log_level)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 struct log
 log_begin(enum log_level level, const char *event)
 {
-	static const char *const names[] = {
-		[LOG_DEBUG] = "debug",
-		[LOG_INFO] = "info",
-		[LOG_WARNING] = "warning",
-		[LOG_ERROR] = "error",
-	};
-	struct log log;
+	struct log log = { .is_dropped = level < threshold };
 	char time[CLOCK_TEXT_BYTES];
 
 	buf_init(&log.line, LOG_LINE_BYTES_MAX);
@@ -34,7 +54,7 @@ log_begin(enum log_level level, const char *event)
 	buf_appendf(&log.line,
 	    "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\","
 	    "\"event\":\"%s\"",
-	    time, names[level], program, event);
+	    time, level_names[level], program, event);
 	return log;
 }
 
@@ -112,7 +132,7 @@ log_end(struct log *log)
 	log->line.bytes_max += 2;
 	buf_append(&log->line, STR("}\n"));
 	/* A log that is stuck must not stop the service: the line is lost. */
-	if (poll(&out, 1, LOG_WAIT_MS) > 0)
+	if (!log->is_dropped && poll(&out, 1, LOG_WAIT_MS) > 0)
 		while (write(STDERR_FILENO, log->line.ptr, log->line.len) < 0 &&
 		    errno == EINTR)
 			continue;

@@ -26,10 +26,17 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 
 struct log {
 	struct buf line;
+	bool is_dropped; /* below the threshold */
 };
 
 /* The program's name in every line that follows. */
 void log_program(const char *name);
+
+/* Lines below this level are not written; LOG_INFO until it is set. */
+void log_threshold(enum log_level level);
+
+/* "debug", "info", "warning" or "error". */
+bool log_level_parse(struct str name, enum log_level *ret_level);
 
 struct log log_begin(enum log_level level, const char *event);
 void log_text(struct log *log, const char *name, const char *value);

@@ -145,6 +145,11 @@ static const struct section {
 		{ "deadline_at", EXPORT_TIME },
 		{ "consumed_millipercent", EXPORT_NUMBER },
 		{ "answered_at", EXPORT_TIME } } },
+	{ "limit_violations",
+	    "SELECT kind, hour_at_ms, count, last_at_ms FROM limit_violations"
+	    " WHERE subject = ?1 ORDER BY hour_at_ms, kind",
+	    { { "kind", EXPORT_TEXT }, { "hour_at", EXPORT_TIME },
+		{ "count", EXPORT_NUMBER }, { "last_at", EXPORT_TIME } } },
 	{ "subscriptions",
 	    "SELECT original_transaction_id, environment, product_id,"
 	    " active_until_ms, is_active, grace_until_ms, renews,"

@@ -156,14 +156,19 @@ insert_record(struct db *db, const struct job_order *order,
 	return db_run(stmt);
 }
 
-/* May this user have another job open, and when is its turn? */
+/*
+ * May this user have another job open, when is its turn, and how many may be
+ * ordered in an hour?  Who has bought anything is not a guest to us.
+ */
 static enum err
 take_number(struct db *db, const struct job_order *order, int64_t now_ms,
-    int64_t *ret_turn_at_ms)
+    int64_t *ret_turn_at_ms, int64_t *ret_per_hour)
 {
 	static const char sql[] =
 	    "SELECT tier = 'premium', (SELECT COUNT(*) FROM jobs"
-	    "  WHERE user_id = ?1 AND due_at_ms IS NOT NULL)"
+	    "  WHERE user_id = ?1 AND due_at_ms IS NOT NULL), is_guest,"
+	    " EXISTS (SELECT 1 FROM purchases WHERE user_id = ?1"
+	    "  AND credited_at_ms IS NOT NULL AND refund_millipercent = 0)"
 	    " FROM users WHERE id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	int64_t open_count;
@@ -183,6 +188,12 @@ take_number(struct db *db, const struct job_order *order, int64_t now_ms,
 		return ERR_TOO_MANY_JOBS;
 	*ret_turn_at_ms = now_ms + open_count * JOB_TURN_PER_OPEN_MS -
 	    (is_premium ? JOB_TURN_PREMIUM_MS : 0);
+	if (is_premium || db_column_bool(stmt, 3))
+		*ret_per_hour = order->premium_per_hour;
+	else
+		*ret_per_hour = db_column_bool(stmt, 2) ?
+		    order->guest_per_hour :
+		    order->free_per_hour;
 	return OK;
 }
 
@@ -198,7 +209,7 @@ submit(struct db *db, void *arg)
 	struct submission *s = arg;
 	const struct job_order *order = s->order;
 	struct job_receipt *receipt = &s->receipt;
-	int64_t turn_at_ms;
+	int64_t turn_at_ms, per_hour;
 	bool found;
 	enum err err;
 
@@ -207,13 +218,19 @@ submit(struct db *db, void *arg)
 	    &found, receipt);
 	if (err != OK || found)
 		return err;
-	err = take_number(db, order, s->now_ms, &turn_at_ms);
+	err = take_number(db, order, s->now_ms, &turn_at_ms, &per_hour);
 	if (err != OK)
 		return err;
 	*receipt = (struct job_receipt){
 		.job_id = uuid_sortable(s->now_ms),
 		.credits_used = order->settings.cost_credits,
+		.limit = limit_of_user(LIMIT_GENERATE, &order->user_id,
+		    per_hour, order->per_minute),
 	};
+	err =
+	    limits_take(db, &receipt->limit, s->now_ms, &receipt->limit_state);
+	if (err != OK)
+		return err;
 	err = credits_hold(db, &order->user_id, &receipt->job_id,
 	    receipt->credits_used, s->now_ms, &receipt->credits_remaining);
 	if (err == OK)
@@ -237,7 +254,8 @@ jobs_submit(struct db *db, const struct job_order *order, int64_t now_ms,
 	struct submission s = { .order = order, .now_ms = now_ms };
 	const enum err err = db_transaction(db, submit, &s);
 
-	if (err == OK || err == ERR_INSUFFICIENT_CREDITS)
+	if (err == OK || err == ERR_INSUFFICIENT_CREDITS ||
+	    err == ERR_RATE_LIMITED)
 		*ret_receipt = s.receipt;
 	return err;
 }

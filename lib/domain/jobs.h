@@ -3,6 +3,7 @@
 #define DOMAIN_JOBS_H
 
 #include "domain/catalog.h"
+#include "domain/limits.h"
 
 /*
  * Jobs: generations as their users see them.
@@ -69,6 +70,14 @@ struct job_order {
 	/* Jobs that a user may have open at once, by tier. */
 	int64_t open_max_free;
 	int64_t open_max_premium;
+	/*
+	 * Orders within an hour: of a guest, of who signed in with Apple, and
+	 * of who has paid; and within a minute.
+	 */
+	int64_t guest_per_hour;
+	int64_t free_per_hour;
+	int64_t premium_per_hour;
+	int64_t per_minute;
 };
 
 struct job_receipt {
@@ -76,6 +85,9 @@ struct job_receipt {
 	int64_t credits_used;
 	int64_t credits_remaining;
 	bool is_replay;
+	/* The limit it counted against, and how it stands; not of a replay. */
+	struct limit limit;
+	struct limit_state limit_state;
 };
 
 /*
@@ -93,8 +105,9 @@ enum err jobs_replay(struct db *db, const struct uuid *user_id, struct str key,
  * Takes the job on: hold, job, attempt, idempotency record and event in one
  * transaction.  Errors: ERR_INSUFFICIENT_CREDITS (credits_used and
  * credits_remaining of the receipt are then what is needed and what there
- * is), ERR_TOO_MANY_JOBS, ERR_IDEMPOTENCY_KEY_REUSED, ERR_USER_NOT_FOUND,
- * ERR_UNAUTHORIZED when the account was banned or deleted meanwhile.
+ * is), ERR_RATE_LIMITED (with the receipt's limit), ERR_TOO_MANY_JOBS,
+ * ERR_IDEMPOTENCY_KEY_REUSED, ERR_USER_NOT_FOUND, ERR_UNAUTHORIZED when the
+ * account was banned or deleted meanwhile.
  */
 enum err jobs_submit(struct db *db, const struct job_order *order,
     int64_t now_ms, struct job_receipt *ret_receipt);

@@ -21,7 +21,7 @@ const PATH = "/auth/v1/token?grant_type=refresh_token";
 let rendio;
 
 before(async () => {
-	rendio = await start();
+	rendio = await start({ env: { RENDIO_LIMIT_FORGERY_PER_H: "3" } });
 	// It would clear away the sessions that are too old.
 	await stopWorker(rendio);
 });
@@ -70,7 +70,7 @@ test("a refresh token gives a new session object of the same session",
 	assert.equal(claims.session_id, claimsOf(ada.access_token).session_id);
 	assert.equal(claims.sub, ada.user_id);
 	assert.equal(claims.exp, body.expires_at);
-	await assertStatements(rendio, res, 4);
+	await assertStatements(rendio, res, 6);
 	for (const session of [ada, body])
 		assert.equal(await creditsOf(rendio, session), 10);
 });
@@ -139,6 +139,22 @@ test("a token that is malformed is 400 validation_failed", async () => {
 		    "validation_failed", "auth");
 	// Nothing of this has hurt the session.
 	await refreshed(guest);
+});
+
+test("who shows forged tokens is held up, who has a good one is not",
+    async () => {
+	const guest = await rendio.guest("beside-a-forger");
+	const from = { localAddress: "127.0.0.9" };
+	const forged = { refresh_token: "forged" };
+
+	for (let i = 0; i < 3; i++)
+		assertError(await refresh(forged, from), 400,
+		    "validation_failed", "auth");
+	const res = await refresh(forged, from);
+	assertError(res, 429, "over_request_rate_limit", "auth");
+	assert.equal(res.headers["x-ratelimit-limit"], "3");
+	assert.match(res.headers["retry-after"], /^[1-9]/);
+	assertPersonal(await refresh(guest, from));
 });
 
 test("a token of no session is 400 refresh_token_not_found", async () => {

@@ -17,7 +17,8 @@ import { claimsOf } from "./support/tokens.mjs";
 const TARGET = "/functions/v1/export-account";
 const SECTIONS = ["users", "merged_accounts", "sessions", "devices",
 	"apple_consents", "jobs", "attempts", "requests", "ledger_entries",
-	"credit_lots", "purchases", "consumption_requests", "subscriptions",
+	"credit_lots", "purchases", "consumption_requests", "limit_violations",
+	"subscriptions",
 	"purchase_lookups", "consents", "objects", "hold_lots", "events"];
 
 /** Tables under another name in the document, and what is nobody's data. */
@@ -35,7 +36,7 @@ const NOBODYS = ["models", "model_options", "model_prices", "themes",
 	// Steps exist only of who can no longer ask.
 	"deletion_steps",
 	// Keyed hashes that name nobody and end by themselves.
-	"limit_windows", "used_identity_tokens"];
+	"limit_windows", "rate_limits", "used_identity_tokens"];
 
 /** Columns that stand there under another name. */
 const COLUMNS = { grant_state: "grant", is_hidden: "is_deleted",
@@ -63,6 +64,7 @@ const LEFT_OUT = {
 	subscriptions: ["user_id", "renewal_signed_at_ms"],
 	purchase_lookups: ["user_id", "next_try_at_ms"],
 	consents: ["user_id"],
+	limit_violations: ["subject"],
 	objects: ["user_id", "sha256"],
 	hold_lots: [],
 	events: ["id"],
@@ -108,6 +110,8 @@ async function subscribe() {
 	    { bearer: ada.access_token,
 		body: { consent: true, text_version: "1" } });
 	await post(rendio, ada, { transaction_id: "1" });
+	await sql(rendio, "INSERT INTO limit_violations VALUES" +
+	    ` (${Date.now()}, 'generate', ${id(ada.user_id)}, 1, ${Date.now()})`);
 }
 
 async function get(options = {}) {

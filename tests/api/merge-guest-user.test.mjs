@@ -17,7 +17,9 @@ import { flipBit } from "./support/tokens.mjs";
 
 let rendio;
 
-before(async () => { rendio = await start(); });
+before(async () => {
+	rendio = await start({ env: { RENDIO_LIMIT_ACCOUNT_PER_H: "30" } });
+});
 after(() => rendio.stop());
 
 async function merged(guest, sub) {
@@ -250,6 +252,17 @@ test("without a proof nothing is merged", async () => {
 	// Its nonce is used up, for everybody.
 	assertError(await merge(rendio, await rendio.guest("proof-2"),
 	    { identity_token: withNonce, nonce }), 401, "unauthorized");
+});
+
+test("who tries thirty times within an hour has to wait", async () => {
+	const guest = await rendio.guest("stubborn");
+	const tries = await Promise.all(Array.from({ length: 32 }, () =>
+	    merge(rendio, guest, { identity_token: "x" })));
+
+	const refused = tries.filter(({ status }) => status !== 401);
+	assert.equal(refused.length, 2);
+	for (const res of refused)
+		assertError(res, 429, "rate_limited");
 });
 
 test("a suspended account takes nothing over", async () => {

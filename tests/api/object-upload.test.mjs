@@ -49,7 +49,7 @@ test("what the app sends is kept and given back", async () => {
 	const res = await upload(rendio, ada, name, JPEG, { headers: {
 		"content-type": "image/jpeg", "accept": "application/json" } });
 	const objectId = stored(res, name);
-	await assertStatements(rendio, res, 13);
+	await assertStatements(rendio, res, 15);
 
 	const got = await back(name);
 	assert.equal(got.status, 200, got.text);

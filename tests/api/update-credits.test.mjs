@@ -32,7 +32,7 @@ test("a guest buys, and a repeat adds nothing", async () => {
 		product_id: STARTER, of_another_app_version: 1 });
 	const first = assertPersonal(res);
 
-	await assertStatements(rendio, res, 24);
+	await assertStatements(rendio, res, 26);
 	assert.deepEqual(Object.keys(first), ["success", "credits_added",
 		"credits_remaining", "total_credits", "transaction_id",
 		"already_processed"]);

@@ -284,6 +284,10 @@ order_of(const struct fixture *f, const struct uuid *user_id, const char *key)
 		.fingerprint = { 1 },
 		.open_max_free = 200,
 		.open_max_premium = 200,
+		.guest_per_hour = 1000,
+		.free_per_hour = 1000,
+		.premium_per_hour = 1000,
+		.per_minute = 1000,
 	};
 }
 
