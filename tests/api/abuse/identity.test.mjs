@@ -13,17 +13,17 @@ import os from "node:os";
 import path from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { AppleId, now_s, publicPem } from "../fakes/appleid.mjs";
-import { DeviceCheck, QUERY, UPDATE } from "../fakes/devicecheck.mjs";
-import { id, sql, whileLocked } from "./support/database.mjs";
-import { endpoints } from "./support/endpoints.mjs";
-import { assertAuditClean, assertError, assertNotLogged } from "./support/expect.mjs";
+import { AppleId, now_s, publicPem } from "../../fakes/appleid.mjs";
+import { DeviceCheck, QUERY, UPDATE } from "../../fakes/devicecheck.mjs";
+import { id, sql, whileLocked } from "../support/database.mjs";
+import { endpoints } from "../support/endpoints.mjs";
+import { assertAuditClean, assertError, assertNotLogged } from "../support/expect.mjs";
 import { assertDead, assertRefused, merge, signIn }
-    from "./support/identity.mjs";
-import { start, until } from "./support/instance.mjs";
-import { creditsOf, historyOf, order } from "./support/jobs.mjs";
-import { check, Phone } from "./support/phone.mjs";
-import { badTokens, claimsOf, expiredToken, flipBit, forge, lostTokens, signingKey } from "./support/tokens.mjs";
+    from "../support/identity.mjs";
+import { start, until } from "../support/instance.mjs";
+import { creditsOf, historyOf, order } from "../support/jobs.mjs";
+import { check, Phone } from "../support/phone.mjs";
+import { badTokens, claimsOf, expiredToken, flipBit, forge, lostTokens, signingKey } from "../support/tokens.mjs";
 
 const GIFT = 10;
 const SESSIONS_MAX = 10;
