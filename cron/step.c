@@ -15,13 +15,13 @@
  * submissions whose fate is unknown.
  */
 #define CALL_CONNECT_TIMEOUT_MS 10000
-#define CALL_ANSWER_BYTES_MAX ((size_t)1024 * 1024)
+#define CALL_ANSWER_BYTES_MAX ((size_t)4 * 1024 * 1024)
 
 /* A result is large: slow is fine, stuck is not. */
 #define DOWNLOAD_TIMEOUT_MS (15 * 60 * 1000)
 #define DOWNLOAD_LOW_SPEED_BYTES_PER_S 10240
 
-/* Pages of a history that are read at one look: a thousand requests. */
+/* Pages of a history that are read at one look: fal's have 48 requests. */
 #define PAGES_MAX 64
 
 #define RETRY_FIRST_MS 1000

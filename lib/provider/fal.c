@@ -14,8 +14,11 @@
 /* Results stay there this long: we fetch them at once. */
 #define RESULT_LIFE "{\"expiration_duration_seconds\":604800}"
 
-/* Requests at once: with the longest prompts they fit FAL_BODY_BYTES_MAX. */
-#define HISTORY_PAGE "16"
+/*
+ * Requests at once: with the longest prompts, 60 KB each, they fit what is
+ * read of an answer, and with all their members JSON_VALUES_MAX.
+ */
+#define HISTORY_PAGE "48"
 
 /* Their clock may go before ours. */
 #define HISTORY_BEFORE_MS (INT64_C(60) * 1000)

@@ -14,7 +14,7 @@
  */
 
 /* The largest body that is read, and the memory that its values may take. */
-#define FAL_BODY_BYTES_MAX ((size_t)1024 * 1024)
+#define FAL_BODY_BYTES_MAX ((size_t)4 * 1024 * 1024)
 #define FAL_ARENA_BYTES ((size_t)16 * 1024 * 1024)
 
 /* What stands beside a body. */

@@ -7,14 +7,15 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import tls from "node:tls";
 import { DeviceCheck } from "../../fakes/devicecheck.mjs";
 import { id, sql } from "../support/database.mjs";
-import { endpoints } from "../support/endpoints.mjs";
+import { description, endpoints } from "../support/endpoints.mjs";
 import { assertAuditClean, assertError } from "../support/expect.mjs";
-import { build, start, until } from "../support/instance.mjs";
+import { build, root, start, until } from "../support/instance.mjs";
 import { creditsOf, order } from "../support/jobs.mjs";
 import { Phone } from "../support/phone.mjs";
 
@@ -57,6 +58,18 @@ function half(text) {
 	return { socket, closed: new Promise((resolve) =>
 	    socket.on("close", resolve)) };
 }
+
+test("H04 a body in chunks is a body", async () => {
+	const body = '{"language":"en"}';
+	const raw = await rendio.raw(`POST ${F}/update-user-settings HTTP/1.1\r\n` +
+	    `Host: a\r\napikey: ${rendio.anonKey}\r\n` +
+	    `Authorization: Bearer ${ada.access_token}\r\n` +
+	    "Content-Type: application/json\r\nConnection: close\r\n" +
+	    `Transfer-Encoding: chunked\r\n\r\n5\r\n${body.slice(0, 5)}\r\n` +
+	    `${(body.length - 5).toString(16)}\r\n${body.slice(5)}\r\n0\r\n\r\n`,
+	    5000);
+	assert.match(raw, /^HTTP\/1\.1 200 /);
+});
 
 test("H06 a body without an end is cut at the limit", async () => {
 	const chunk = `1000\r\n${"x".repeat(4096)}\r\n`;
@@ -288,6 +301,27 @@ test("H28 an error of ours tells nothing of us", async () => {
 		await sql(rendio, "ALTER TABLE gone RENAME TO jobs");
 	}
 	assert.equal((await get(`${F}/get-video-jobs`)).status, 200);
+});
+
+test("H29 another host is not served where it is known who we are", () => {
+	const dir = fs.mkdtempSync(path.join(os.tmpdir(), "rendio-"));
+	try {
+		execFileSync(path.join(root, "deploy", "nginx-config"), [dir], {
+			input: endpoints().map(({ source }) =>
+			    description(source)).join(""),
+			env: { ...process.env, RENDIO_MODE: "live",
+				RENDIO_STATE_DIR: dir, RENDIO_PORT: "18443",
+				RENDIO_PUBLIC_URL: "https://api.example.com" },
+		});
+		const text = fs.readdirSync(dir, { recursive: true })
+		    .filter((name) => name.endsWith(".conf"))
+		    .map((name) => fs.readFileSync(path.join(dir, name), "utf8"))
+		    .join("");
+		assert.match(text, /server_name api\.example\.com /);
+		assert.match(text, /default_server;[^}]*return 421;/s);
+	} finally {
+		fs.rmSync(dir, { recursive: true });
+	}
 });
 
 test("O01 O02 what is on the disk is for us alone", async () => {

@@ -498,7 +498,7 @@ the_history_is_searched_by_seed_and_prompt(void **state)
 	assert_string_equal(call.url,
 	    "https://api.fal.ai/v1/models/requests/by-endpoint?endpoint_id="
 	    "fal-ai%2Fveo3.1%2Ffast%2Fimage-to-video"
-	    "&start=2026-09-21T14:12:20.000Z&expand=payloads&limit=16");
+	    "&start=2026-09-21T14:12:20.000Z&expand=payloads&limit=48");
 	provider_call_free(&call);
 	assert_int_equal(p->find_answer(&config, &job, &found, page, &handle,
 			     &status, &error),
@@ -521,7 +521,7 @@ the_history_is_searched_by_seed_and_prompt(void **state)
 	assert_string_equal(page, "a&b");
 	next.page = page;
 	assert_true(p->find_call(&config, &next, &call));
-	assert_non_null(strstr(call.url, "&limit=16&cursor=a%26b"));
+	assert_non_null(strstr(call.url, "&limit=48&cursor=a%26b"));
 	provider_call_free(&call);
 }
 
