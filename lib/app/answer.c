@@ -2,6 +2,7 @@
 #include "app/answer.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "wire/http.h"
 
 /* The version of GoTrue's error body that we speak (supabase-js needs it). */
 #define AUTH_API_VERSION "2024-01-01"
@@ -239,7 +240,8 @@ answer_head(const struct response *res, struct buf *head)
 {
 	bool ok;
 
-	buf_appendf(head, "Status: %d\r\n", res->status);
+	buf_appendf(head, "Status: %d %s\r\n", res->status,
+	    http_reason(res->status));
 	ok = header(head, "Cache-Control", res->cache_control) &&
 	    header(head, "ETag", res->etag) &&
 	    header(head, "X-Accel-Redirect", res->accel_path) &&

@@ -77,4 +77,10 @@ bool http_content_type_is(struct str content_type, struct str wanted);
  */
 bool http_etag_matches(struct str if_none_match, struct str etag);
 
+/*
+ * The phrase of a status line (RFC 9110, 15), "Other" for what we do not send:
+ * without one the router leaves its blank out, which RFC 9112, 4 forbids.
+ */
+const char *http_reason(int status);
+
 #endif

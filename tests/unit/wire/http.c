@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/http.h"
 
+#include "base/err.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -269,6 +271,20 @@ an_entity_tag_is_found_in_its_list(void **state)
 	assert_false(http_etag_matches(STR("\"x,\"abc\",y\""), STR("\"abc\"")));
 }
 
+static void
+every_status_that_is_sent_has_its_phrase(void **state)
+{
+	static const int others[] = { 200, 201, 204, 206, 304, 406 };
+
+	(void)state;
+	for (int err = 0; err < ERR_MAX; err++)
+		assert_string_not_equal(http_reason(err_status((enum err)err)),
+		    "Other");
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_string_not_equal(http_reason(others[i]), "Other");
+	assert_string_equal(http_reason(299), "Other");
+}
+
 int
 main(void)
 {
@@ -286,6 +302,7 @@ main(void)
 		cmocka_unit_test(a_bearer_token_is_found),
 		cmocka_unit_test(content_types_ignore_case_and_parameters),
 		cmocka_unit_test(an_entity_tag_is_found_in_its_list),
+		cmocka_unit_test(every_status_that_is_sent_has_its_phrase),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
