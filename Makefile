@@ -219,7 +219,7 @@ TEMPLATE   = sed 's|@LIBDIR@|$(LIB_DIR)|g'
 
 install: all
 	rm -rf $(RELEASE).new
-	install -d $(RELEASE).new/cgi-bin $(RELEASE).new/processes $(RELEASE).new/nginx \
+	install -d $(RELEASE).new/cgi-bin $(RELEASE).new/nginx \
 	    $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)/etc/cron.d \
 	    $(UNIT_DIR)/nginx.service.d $(UNIT_DIR)/rendio.target.wants \
 	    $(DESTDIR)/usr/lib/sysusers.d $(DESTDIR)/usr/lib/tmpfiles.d \
@@ -233,8 +233,6 @@ install: all
 	cp -R web $(RELEASE).new/
 	$(INSTALL) deploy/rendio.conf.example $(RELEASE).new/
 	for p in $(ENDPOINTS); do ./$$p --describe; done > $(RELEASE).new/endpoints
-	awk -F '\t' -v dir=$(RELEASE).new/processes \
-	    '{ print "PROCESSES=" $$6 > (dir "/" $$1) }' $(RELEASE).new/endpoints
 	rm -rf $(RELEASE)
 	mv $(RELEASE).new $(RELEASE)
 	[ -L $(DESTDIR)$(LIB_DIR)/current ] || ln -s release $(DESTDIR)$(LIB_DIR)/current

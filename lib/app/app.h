@@ -28,6 +28,7 @@ struct app {
 	struct db *db;
 	int nudge_fd;
 	bool wants_nudge;
+	int idle_max_ms; /* it ends when nobody calls for so long; -1 = never */
 };
 
 enum auth {
@@ -126,7 +127,7 @@ struct endpoint {
 	enum dialect dialect;
 	enum body_kind body;
 	size_t body_bytes_max;
-	int processes; /* 0 = 2 */
+	int processes; /* at most; 0 = 2 */
 	int read_timeout_s; /* the router waits this long; 0 = 15 */
 	bool is_sandbox_only;
 	bool sends_files; /* may answer with accel_path */
@@ -146,7 +147,8 @@ struct endpoint {
 };
 
 /*
- * Serves until SIGTERM.  With the one argument --describe it prints what the
+ * Serves until SIGTERM, in as many processes as the endpoint has with the one
+ * argument --processes, in one without it.  With --describe it prints what the
  * router must know of the endpoint and ends.
  */
 int app_serve(const struct endpoint *endpoint, int argc, char **argv);

@@ -3,6 +3,7 @@
 #include "app/answer.h"
 #include "app/auth.h"
 #include "app/nudge.h"
+#include "app/processes.h"
 #include "app/state.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -41,6 +42,12 @@
 
 /* Supervisors restart at once; one that cannot start must not spin. */
 #define RESTART_DELAY_S 1
+
+/*
+ * One of several processes ends when nobody called for so long; the next call
+ * then waits a few milliseconds until another has started.
+ */
+#define PROCESS_IDLE_MAX_MS 30000
 
 /* What a crash leaves on the disk must not hold keys. */
 static void
@@ -265,7 +272,7 @@ exchange_free(struct exchange *x)
 static bool
 exchange_accept(struct exchange *x)
 {
-	if (!fcgi_accept(x->fcgi))
+	if (!fcgi_accept(x->fcgi, x->app->idle_max_ms))
 		return false;
 	x->began_us = clock_monotonic_us();
 	x->statements = 0;
@@ -511,6 +518,12 @@ start(struct app *app, struct buf *problem)
 }
 
 static int
+processes_of(const struct endpoint *endpoint)
+{
+	return endpoint->processes == 0 ? 2 : endpoint->processes;
+}
+
+static int
 describe(const struct endpoint *e)
 {
 	const size_t n = strlen(e->path);
@@ -527,7 +540,7 @@ describe(const struct endpoint *e)
 			methods.ptr[j++] = methods.ptr[i];
 	(void)printf("%s\t%s\t%s\t%s\t%zu\t%d\t%d\t%s\t%s\n", e->name, e->path,
 	    e->path[n - 1] == '/' ? "prefix" : "exact", methods.ptr,
-	    body_bytes_max, e->processes == 0 ? 2 : e->processes,
+	    body_bytes_max, processes_of(e),
 	    e->read_timeout_s == 0 ? 15 : e->read_timeout_s,
 	    e->is_sandbox_only ? "sandbox" : "any",
 	    e->sends_files ? "files" : "-");
@@ -535,12 +548,41 @@ describe(const struct endpoint *e)
 	return fflush(stdout) == 0 ? 0 : 1;
 }
 
+/* One process, from its start to its end. */
+static int
+serve_alone(void *arg)
+{
+	struct app *app = arg;
+	struct buf problem;
+	int64_t version;
+
+	buf_init(&problem, 8192);
+	if (!start(app, &problem)) {
+		log_line(LOG_ERROR, "start", "problem", problem.ptr);
+		(void)sleep(RESTART_DELAY_S);
+		return 1;
+	}
+	if (migrate_check(app->db) != OK) {
+		(void)db_version(app->db, &version);
+		log_line(LOG_ERROR, "start", "problem",
+		    version > (int64_t)migrations_count ?
+			"the database is newer than this program" :
+			"the database is older: run `rendio migrate`");
+		(void)sleep(RESTART_DELAY_S);
+		return 1;
+	}
+	loop(app);
+	db_close(app->db);
+	keys_wipe(&app->keys);
+	config_free(&app->config);
+	buf_free(&problem);
+	return 0;
+}
+
 int
 app_serve(const struct endpoint *endpoint, int argc, char **argv)
 {
-	static struct app app;
-	struct buf problem;
-	int64_t version;
+	static struct app app = { .idle_max_ms = -1 };
 
 	if (argc == 2 && strcmp(argv[1], "--describe") == 0)
 		return describe(endpoint);
@@ -549,27 +591,10 @@ app_serve(const struct endpoint *endpoint, int argc, char **argv)
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	keep_secrets_inside();
 	app.endpoint = endpoint;
-	buf_init(&problem, 8192);
-	if (!start(&app, &problem)) {
-		log_line(LOG_ERROR, "start", "problem", problem.ptr);
-		(void)sleep(RESTART_DELAY_S);
-		return 1;
-	}
-	if (migrate_check(app.db) != OK) {
-		(void)db_version(app.db, &version);
-		log_line(LOG_ERROR, "start", "problem",
-		    version > (int64_t)migrations_count ?
-			"the database is newer than this program" :
-			"the database is older: run `rendio migrate`");
-		(void)sleep(RESTART_DELAY_S);
-		return 1;
-	}
-	loop(&app);
-	db_close(app.db);
-	keys_wipe(&app.keys);
-	config_free(&app.config);
-	buf_free(&problem);
-	return 0;
+	if (argc != 2 || strcmp(argv[1], "--processes") != 0)
+		return serve_alone(&app);
+	app.idle_max_ms = PROCESS_IDLE_MAX_MS;
+	return processes_run(processes_of(endpoint), serve_alone, &app);
 }
 
 enum err

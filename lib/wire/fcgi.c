@@ -78,7 +78,7 @@ is_asked_to_end(void)
 }
 
 bool
-fcgi_accept(struct fcgi *fcgi)
+fcgi_accept(struct fcgi *fcgi, int wait_max_ms)
 {
 	struct epoll_event event;
 	sigset_t open;
@@ -87,10 +87,8 @@ fcgi_accept(struct fcgi *fcgi)
 	(void)sigprocmask(SIG_BLOCK, NULL, &open);
 	(void)sigdelset(&open, SIGTERM);
 	for (;;) {
-		if (epoll_pwait(waiting_fd, &event, 1, -1, &open) < 0 &&
-		    errno != EINTR)
-			return false;
-		if (is_asked_to_end())
+		rc = epoll_pwait(waiting_fd, &event, 1, wait_max_ms, &open);
+		if (rc == 0 || (rc < 0 && errno != EINTR) || is_asked_to_end())
 			return false;
 		rc = FCGX_Accept_r(&fcgi->request);
 		if (rc != -EAGAIN)

@@ -16,9 +16,10 @@ void fcgi_free(struct fcgi *fcgi);
 
 /*
  * Waits for the next request.  False when the process was asked to end
- * (SIGTERM): a request in hand has been finished by then.
+ * (SIGTERM): a request in hand has been finished by then; or when none came
+ * for wait_max_ms (-1 = for ever).
  */
-bool fcgi_accept(struct fcgi *fcgi);
+bool fcgi_accept(struct fcgi *fcgi, int wait_max_ms);
 
 /* Would fcgi_accept() return at once?  For whoever serves the socket alone. */
 bool fcgi_is_waiting(void);

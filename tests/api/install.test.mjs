@@ -24,18 +24,15 @@ after(() => fs.rmSync(dest, { recursive: true, force: true }));
 const endpoints = () => fs.readFileSync(path.join(lib, "release/endpoints"),
     "utf8").trim().split("\n").map((line) => line.split("\t"));
 
-test("every endpoint has its program, its processes and its socket", () => {
+test("every endpoint has its program and its socket", () => {
 	const rows = endpoints();
 	const programs = fs.readdirSync(path.join(root, "cgi-bin"))
 	    .map((name) => name.replace(/\.c$/, "")).sort();
 
 	assert.deepEqual(rows.map(([name]) => name).sort(), programs);
-	for (const [name, , , , , processes, , where] of rows) {
+	for (const [name, , , , , , , where] of rows) {
 		fs.accessSync(path.join(lib, "release/cgi-bin", name),
 		    fs.constants.X_OK);
-		assert.equal(fs.readFileSync(path.join(lib,
-		    "release/processes", name), "utf8"),
-		    `PROCESSES=${processes}\n`);
 		// The stand-ins are for who sets up a sandbox.
 		assert.equal(fs.existsSync(path.join(units,
 		    "rendio.target.wants", `rendio@${name}.socket`)),

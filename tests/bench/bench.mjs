@@ -302,7 +302,6 @@ async function benchSubmission(rendio, users) {
 const GROUPS = {
 	nginx: "nginx",
 	"rendio-worker": "worker",
-	multiwatch: "supervisors",
 	runsv: "supervisors",
 	sh: "supervisors",
 	sed: "log",
