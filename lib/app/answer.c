@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "wire/http.h"
 
+#include <sodium.h>
+
 /* The version of GoTrue's error body that we speak (supabase-js needs it). */
 #define AUTH_API_VERSION "2024-01-01"
 
@@ -276,4 +278,24 @@ answer_head(const struct response *res, struct buf *head)
 		    res->spool_bytes + res->body.len);
 	buf_append(head, STR("\r\n"));
 	return ok && !head->failed;
+}
+
+enum err
+app_error(const struct app *app, const struct request *req,
+    struct response *res, int status, const char *code, const char *text)
+{
+	answer_special(res, app->endpoint, req, status, code, text);
+	return OK;
+}
+
+void
+app_etag(struct response *res)
+{
+	uint8_t hash[16];
+	char hex[sizeof(hash) * 2 + 1];
+
+	(void)crypto_generichash(hash, sizeof(hash),
+	    (const unsigned char *)res->body.ptr, res->body.len, NULL, 0);
+	(void)sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
+	(void)snprintf(res->etag, sizeof(res->etag), "\"%s\"", hex);
 }

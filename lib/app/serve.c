@@ -596,23 +596,3 @@ app_serve(const struct endpoint *endpoint, int argc, char **argv)
 	app.idle_max_ms = PROCESS_IDLE_MAX_MS;
 	return processes_run(processes_of(endpoint), serve_alone, &app);
 }
-
-enum err
-app_error(const struct app *app, const struct request *req,
-    struct response *res, int status, const char *code, const char *text)
-{
-	answer_special(res, app->endpoint, req, status, code, text);
-	return OK;
-}
-
-void
-app_etag(struct response *res)
-{
-	uint8_t hash[16];
-	char hex[sizeof(hash) * 2 + 1];
-
-	(void)crypto_generichash(hash, sizeof(hash),
-	    (const unsigned char *)res->body.ptr, res->body.len, NULL, 0);
-	(void)sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
-	(void)snprintf(res->etag, sizeof(res->etag), "\"%s\"", hex);
-}
