@@ -38,16 +38,17 @@ ENDPOINTS := $(patsubst %.c,$(BUILD)/%,$(wildcard cgi-bin/*.c))
 CRON_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cron/*.c))
 REALTIME_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard realtime/*.c))
 CLI_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
-FAULTS    := $(BUILD)/tests/faults/life $(BUILD)/tests/faults/calls.so
+FAULTS    := $(BUILD)/tests/faults/life $(BUILD)/tests/faults/model \
+             $(BUILD)/tests/faults/calls.so
 UNIT      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*.c))
 PROGRAMS  := $(ENDPOINTS) $(BUILD)/rendio-worker $(BUILD)/rendio-realtime \
              $(BUILD)/rendio
 
 JOBS      := $(shell nproc)
 
-.PHONY: all run test bench install clean deps-run deps-test deps-bench check \
+.PHONY: all run test bench install clean deps-run deps-test deps-lint deps-bench check \
         floors format format-check schema schema-check unit unit-programs \
-        fuzz fuzzers fuzz-replay fuzz-regressions
+        faults fuzz fuzz-fast fuzzers fuzz-replay fuzz-regressions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -111,7 +112,8 @@ test: deps-test check
 	@$(MAKE) -s -j$(JOBS) CC=clang SAN=address,undefined all unit-programs fuzz-replay fuzzers
 	@$(MAKE) -s CC=gcc unit
 	@$(MAKE) -s CC=clang SAN=address,undefined unit fuzz-regressions
-	@build/tests/faults/life all 50
+	@build/tests/faults/life all 20
+	@build/tests/faults/model
 	@tests/run-beside "nice -n 19 tests/fuzz/run $(FUZZ_S) $(FUZZERS)" \
 	    sh -c 'RENDIO_BUILD=build-clang-san tests/api/run && RENDIO_BUILD=build tests/api/run'
 
@@ -131,6 +133,8 @@ deps-run:
 	@tools/install-deps build run
 deps-test:
 	@tools/install-deps build run test
+deps-lint:
+	@tools/install-deps build lint
 deps-bench:
 	@tools/install-deps build run bench
 
@@ -157,6 +161,32 @@ schema:
 schema-check:
 	@tools/schema | cmp - db/schema.sql || \
 	    { echo "db/schema.sql is old: run make schema" >&2; exit 1; }
+
+# What compilers and analyzers can find without running anything.  Each file is
+# looked at again when it changes.
+LINTED := $(wildcard lib/*/*.c cgi-bin/*.c cron/*.c cli/*.c realtime/*.c)
+
+.PHONY: lint
+lint: deps-lint $(LINTED:%.c=build-lint/%.tidy) $(LINTED:%.c=build-lint/%.gcc) \
+      build-lint/cppcheck
+
+build-lint/%.tidy: %.c .clang-tidy build/gen/migrations.c
+	@mkdir -p $(@D)
+	@clang-tidy --quiet $< -- $(CPPFLAGS) -std=c11 > $@.log 2>&1 || { cat $@.log; exit 1; }
+	@touch $@
+
+# No LTO, no link: only what the analyzer says.
+build-lint/%.gcc: %.c build/gen/migrations.c
+	@mkdir -p $(@D)
+	@gcc $(CPPFLAGS) -std=c11 -O1 -fanalyzer -Werror -c -o $@ $<
+
+build-lint/cppcheck: $(LINTED) tests/cppcheck.txt
+	@mkdir -p $(@D)
+	@cppcheck -q -j$(JOBS) --error-exitcode=1 --std=c11 --inline-suppr \
+	    --enable=warning,performance,portability --library=posix \
+	    --suppressions-list=tests/cppcheck.txt -D_GNU_SOURCE -Ilib \
+	    lib cgi-bin cron cli realtime
+	@touch $@
 
 unit-programs: $(UNIT) $(if $(SAN),,$(FAULTS))
 
@@ -185,6 +215,13 @@ fuzz:
 	@$(MAKE) -s -j$(JOBS) CC=clang SAN=address,undefined fuzzers
 	@tests/fuzz/run $(FUZZ_S) $(FUZZERS)
 
+# The same without sanitisers, many times as fast: for reach; what it learnt
+# is then run with them.
+fuzz-fast:
+	@$(MAKE) -s -j$(JOBS) CC=clang SAN=fuzzer-no-link OPTIMISE='-O2 -g' BUILD=build-fuzz fuzzers
+	@FUZZ_BUILD=build-fuzz tests/fuzz/run $(FUZZ_S) $(FUZZERS)
+	@$(MAKE) -s fuzz FUZZ_S=1
+
 fuzz-%:
 	@$(MAKE) -s -j$(JOBS) CC=clang SAN=address,undefined build-clang-san/tests/fuzz/$*
 	@tests/fuzz/run $(FUZZ_S) $*
@@ -198,12 +235,25 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
 
 # Calls to the system that fail on demand, in a program of its own and for
 # LD_PRELOAD into the real ones; never installed.
-$(BUILD)/tests/faults/%: $(BUILD)/tests/faults/%.o $(BUILD)/tests/faults/calls.o $(LIBRARY)
+$(BUILD)/tests/faults/model: $(BUILD)/tests/faults/model.o $(LIBRARY)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/faults/life: $(BUILD)/tests/faults/life.o $(BUILD)/tests/faults/calls.o $(LIBRARY)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/tests/faults/calls.so: tests/faults/calls.c tests/faults/calls.h
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -std=c11 $(WARNINGS) -O2 -g -fPIC -shared -o $@ $<
+
+# All of them, an hour and more: every call of a life, four power cuts each,
+# every call of the real programs, and the kills at random.
+faults: deps-test
+	@$(MAKE) -s -j$(JOBS) all unit-programs
+	@build/tests/faults/model 2
+	@build/tests/faults/life
+	@for seed in 1 2 3; do build/tests/faults/life power 1 1 $$seed || exit 1; done
+	@RENDIO_BUILD=build RENDIO_POINTS_EVERY=1 RENDIO_KILLS=2000 node --test --test-reporter=spec \
+	    tests/faults/points.test.mjs tests/faults/kill.test.mjs
 
 # --- installing ---------------------------------------------------------------
 

@@ -53,8 +53,8 @@ arena_reset(struct arena *a)
 	if (a->used_bytes > ARENA_KEEP_BYTES)
 		(void)madvise(a->base + ARENA_KEEP_BYTES,
 		    a->bytes_max - ARENA_KEEP_BYTES, MADV_DONTNEED);
+	ASAN_POISON_MEMORY_REGION(a->base, a->used_bytes);
 	a->used_bytes = 0;
-	ASAN_POISON_MEMORY_REGION(a->base, a->bytes_max);
 }
 
 void *

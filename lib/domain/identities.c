@@ -308,7 +308,7 @@ static enum err
 notify(struct db *db, void *arg)
 {
 	const struct note *note = arg;
-	struct owner owner;
+	struct owner owner = { .is_known = false };
 	bool is_first;
 	enum err err;
 

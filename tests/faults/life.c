@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * life [KIND [EVERY [FIRST [SEED]]]] -- one account's life, broken at each of its
- * calls in turn.
+ * life [KIND [EVERY [FIRST [SEED]]]] -- one account's life, broken at each of
+ * its calls in turn.
  *
  * A phone comes, buys, orders, cancels, deletes, merges and leaves; a worker
  * and a scripted provider do their part; all of it by the real functions over
- * a real database.  For n = 1, 2, 3 ... the n-th call to the system fails, or
- * the process dies at it, or the power does (calls.h).  Then a new process
- * repeats what was not answered, as clients and workers do, goes on to the
- * end, and everything must be right: the audit, and each answer given.
+ * a real database.  Each step of the life is taken by a process of its own.
+ * For n = 1, 2, 3 ... its n-th call to the system fails, or the process dies
+ * at it, or the power does (calls.h).  Then a new process repeats what was not
+ * answered, as clients and workers do, everything open is brought to its end,
+ * and all must be right: the audit, and each answer given.
  *
  * KIND is io, full, short, dead, kill, torn or power (default: all).  EVERY
  * (default 1) takes every so many-th n, from FIRST (default 1), for a sample.
@@ -18,6 +19,7 @@
 #include "calls.h"
 
 #include "domain/audit.h"
+#include "domain/credits.h"
 #include "domain/deletions.h"
 #include "domain/devices.h"
 #include "domain/identities.h"
@@ -77,10 +79,9 @@ struct world {
 
 static struct world *world;
 static struct db *db;
-static char dir[64], template_dir[64];
+static char dir[48];
 
-static const char *const kinds[FAULT_MAX] = { [FAULT_NONE] = "none",
-	[FAULT_IO] = "io",
+static const char *const kinds[FAULT_MAX] = { [FAULT_IO] = "io",
 	[FAULT_FULL] = "full",
 	[FAULT_SHORT] = "short",
 	[FAULT_DEAD] = "dead",
@@ -346,25 +347,26 @@ poll(const struct attempt_work *work)
 		    "https://cdn.test/v.mp4", world->now_ms);
 }
 
+static const char video[] = "\0\0\0\x18"
+			    "ftyp a video";
+
 /* Bytes of an object, on the disk. */
 static enum err
 put(const char *bucket, const struct uuid *id, struct attempt_file *ret_file)
 {
-	static const char bytes[] = "\0\0\0\x18"
-				    "ftyp a video";
 	int fd;
 	enum err err = objects_open_partial(dir, bucket, id, &fd);
 
 	if (err != OK)
 		return err;
-	if (write(fd, bytes, sizeof(bytes)) != (ssize_t)sizeof(bytes))
+	if (write(fd, video, sizeof(video)) != (ssize_t)sizeof(video))
 		err = ERR_SERVICE_UNAVAILABLE;
 	if (err == OK)
 		err = objects_publish(dir, bucket, id, fd);
 	(void)close(fd);
-	ret_file->size_bytes = sizeof(bytes);
-	(void)crypto_hash_sha256(ret_file->sha256, (const unsigned char *)bytes,
-	    sizeof(bytes));
+	ret_file->size_bytes = sizeof(video);
+	(void)crypto_hash_sha256(ret_file->sha256, (const unsigned char *)video,
+	    sizeof(video));
 	return err;
 }
 
@@ -472,6 +474,7 @@ work_once(void)
 		}
 	remove_files();
 	delete_accounts();
+	(void)credits_expire(db, world->now_ms, 16);
 	(void)db_checkpoint(db);
 }
 
@@ -485,6 +488,8 @@ work(void)
 	    "SELECT (SELECT COUNT(*) FROM jobs WHERE due_at_ms IS NOT NULL)"
 	    " + (SELECT COUNT(*) FROM objects WHERE state = 'deleting')"
 	    " + (SELECT COUNT(*) FROM deletion_steps WHERE state = 'open')"
+	    " + (SELECT COUNT(*) FROM credit_lots WHERE remaining_credits > 0"
+	    "    AND expires_at_ms IS NOT NULL)"
 	    " + (SELECT COUNT(*) FROM provider_reports"
 	    "    WHERE handled_at_ms IS NULL)";
 
@@ -526,20 +531,12 @@ see_balance(int64_t given)
 }
 
 static enum err
-see_first(void)
-{
-	return see_balance(GIFT + PACK);
-}
-
-static enum err
 lose_purchase(void)
 {
 	const struct purchase_fact what = fact(PURCHASE_WHOLE, SECOND);
 	bool is_new;
-	const enum err err =
-	    purchases_repair(db, &what, &policy, world->now_ms, &is_new);
 
-	return err != OK ? err : see_balance(GIFT);
+	return purchases_repair(db, &what, &policy, world->now_ms, &is_new);
 }
 
 static enum err
@@ -547,10 +544,8 @@ regain_purchase(void)
 {
 	const struct purchase_fact what = fact(0, 2 * SECOND);
 	bool is_new;
-	const enum err err =
-	    purchases_repair(db, &what, &policy, world->now_ms, &is_new);
 
-	return err != OK ? err : see_balance(GIFT + PACK);
+	return purchases_repair(db, &what, &policy, world->now_ms, &is_new);
 }
 
 static enum err
@@ -566,7 +561,7 @@ bring_picture(void)
 	    world->session[0].user_id.bytes, UUID_BYTES);
 	(void)str_copy(STR("/me.jpg"), name + 32, sizeof(name) - 32);
 	err = uploads_begin(db, &id, &world->session[0].user_id, "image/jpeg",
-	    19, &limits, world->now_ms);
+	    sizeof(video), &limits, world->now_ms);
 	if (err == OK)
 		err = put("thumbnails", &id, &file);
 	if (err == OK)
@@ -623,9 +618,13 @@ link_apple(void)
 static enum err
 second_phone(void)
 {
-	const enum err err = enter(1);
+	return enter(1);
+}
 
-	return err != OK ? err : order(4, 1);
+static enum err
+order_second(void)
+{
+	return order(4, 1);
 }
 
 static enum err
@@ -646,13 +645,6 @@ join(void)
 }
 
 static enum err
-see_joined(void)
-{
-	/* A second phone brings no second gift. */
-	return see_balance(GIFT + PACK);
-}
-
-static enum err
 order_last(void)
 {
 	return order(5, 0);
@@ -667,10 +659,35 @@ leave(void)
 	return err == ERR_UNAUTHORIZED ? OK : err;
 }
 
-static enum err (*const steps[])(void) = { come, refresh, buy, order_three,
-	cancel_third, work, see_first, lose_purchase, regain_purchase,
-	bring_picture, order_told, work, delete_first, link_apple, second_phone,
-	join, work, see_joined, order_last, leave, work };
+/* given: what Ada has been given when it is done; -1 = she is gone. */
+static const struct {
+	const char *name;
+	enum err (*take)(void);
+	int64_t given;
+	int64_t grants; /* to phones */
+} steps[] = {
+	{ "come", come, GIFT, 1 },
+	{ "refresh", refresh, GIFT, 1 },
+	{ "buy", buy, GIFT + PACK, 1 },
+	{ "order", order_three, GIFT + PACK, 1 },
+	{ "cancel", cancel_third, GIFT + PACK, 1 },
+	{ "work", work, GIFT + PACK, 1 },
+	{ "refund", lose_purchase, GIFT, 1 },
+	{ "refund reversed", regain_purchase, GIFT + PACK, 1 },
+	{ "upload", bring_picture, GIFT + PACK, 1 },
+	{ "order, told", order_told, GIFT + PACK, 1 },
+	{ "work, told", work, GIFT + PACK, 1 },
+	{ "delete", delete_first, GIFT + PACK, 1 },
+	{ "link", link_apple, GIFT + PACK, 1 },
+	{ "second phone", second_phone, GIFT + PACK, 2 },
+	{ "order of the second", order_second, GIFT + PACK, 2 },
+	/* A second phone brings no second gift. */
+	{ "join", join, GIFT + PACK, 2 },
+	{ "work, joined", work, GIFT + PACK, 2 },
+	{ "last order", order_last, GIFT + PACK, 2 },
+	{ "leave", leave, -1, 2 },
+	{ "work, gone", work, -1, 2 },
+};
 
 #define STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
 
@@ -679,30 +696,30 @@ static enum err (*const steps[])(void) = { come, refresh, buy, order_three,
 /* A step is repeated this often while the disk does not do its part. */
 #define TRIES_MAX 4
 
-/* The rest of the life, or as much as the fault lets happen. */
 static void
-live(void)
+take_step(void)
 {
-	enum err err = OK;
+	enum err err = ERR_SERVICE_UNAVAILABLE;
 
-	for (int tries = 0; world->step < STEPS; tries++) {
-		err = steps[world->step]();
+	for (int i = 0; err != OK && i <= TRIES_MAX; i++) {
+		err = steps[world->step].take();
 		world->now_ms += SECOND;
-		if (err == OK) {
-			world->step++;
-			tries = -1;
-			continue;
-		}
-		if (err != ERR_SERVICE_UNAVAILABLE)
+		if (err != OK && err != ERR_SERVICE_UNAVAILABLE)
 			broken(err_code(err), __LINE__);
-		if (tries == TRIES_MAX)
-			_exit(1);
 	}
+	if (err != OK)
+		_exit(1);
+	world->step++;
 }
 
+/* After step `taken` and with nothing open. */
 static void
-check(void)
+check(int taken)
 {
+	static const char purchases_sql[] =
+	    "SELECT COUNT(*) FROM purchases WHERE credits = 25";
+	static const char grants_sql[] =
+	    "SELECT COUNT(*) FROM ledger_entries WHERE kind = 'grant'";
 	static struct audit audit;
 
 	MUST(audit_run(db, dir, world->now_ms, true, &audit) == OK);
@@ -719,16 +736,18 @@ check(void)
 			      " WHERE id = ?1",
 			&world->job[i]) == 1);
 	/* Bought once, whatever happened: Apple's word outlives the account. */
-	MUST(number_of("SELECT COUNT(*) FROM purchases WHERE credits = 25",
-		 NULL) == 1);
-	MUST(number_of("SELECT COUNT(*) FROM ledger_entries"
-		       " WHERE kind = 'grant'",
-		 NULL) == 2);
+	MUST(number_of(purchases_sql, NULL) ==
+	    (steps[taken].given != GIFT || taken > 2));
+	MUST(number_of(grants_sql, NULL) == steps[taken].grants);
+	if (steps[taken].given >= 0)
+		MUST(see_balance(steps[taken].given) == OK);
 }
 
-/* 0 = lived to the end, 1 = the disk would not, 2 = broken, 9 = killed */
+enum purpose { FIRST_TRY, TRY_AND_SETTLE };
+
+/* 0 = the step was taken, 1 = the disk would not, 2 = broken, 9 = killed */
 static int
-process(bool is_checked)
+process(enum purpose purpose, int step)
 {
 	const pid_t pid = fork();
 	int status;
@@ -740,15 +759,20 @@ process(bool is_checked)
 			err = db_open(dir, DB_READ_WRITE, false, &db);
 		if (err != OK)
 			_exit(1);
-		live();
-		if (is_checked)
-			check();
+		if (world->step == step)
+			take_step();
+		if (purpose == TRY_AND_SETTLE) {
+			MUST(work() == OK);
+			check(step);
+		}
 		_exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		abort();
 	return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
+
+static const char *copy_from, *copy_to;
 
 static int
 copy_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -759,8 +783,8 @@ copy_one(const char *path, const struct stat *st, int type, struct FTW *at)
 	int from_fd, to_fd;
 
 	(void)st, (void)at;
-	(void)snprintf(to, sizeof(to), "%s%s", dir,
-	    path + strlen(template_dir));
+	(void)snprintf(to, sizeof(to), "%s%s", copy_to,
+	    path + strlen(copy_from));
 	if (type == FTW_D)
 		return mkdir(to, 0700) != 0 && errno != EEXIST;
 	from_fd = open(path, O_RDONLY);
@@ -781,62 +805,94 @@ remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
 }
 
 static void
-prepare(void)
+copy(const char *from, const char *to)
 {
-	const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-	int64_t from, to;
-
-	(void)snprintf(template_dir, sizeof(template_dir),
-	    "%s/rendio-life-XXXXXX", base);
-	if (mkdtemp(template_dir) == NULL ||
-	    objects_make_buckets(template_dir) != OK ||
-	    db_open(template_dir, DB_READ_WRITE, true, &db) != OK ||
-	    migrate(db, &from, &to) != OK || db_checkpoint(db) != OK)
+	copy_from = from;
+	copy_to = to;
+	(void)nftw(to, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	if (nftw(from, copy_one, 8, FTW_PHYS) != 0)
 		abort();
-	db_close(db);
-	(void)snprintf(dir, sizeof(dir), "%s/rendio-life-%d", base,
-	    (int)getpid());
-	world = mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (world == MAP_FAILED)
-		abort();
-	fault_plan = &world->plan;
 }
 
-/* One life with this fault; false when it was not hit any more. */
-static bool
-run(enum fault fault, int64_t n, int64_t seed)
-{
-	int end;
-
-	*world = (struct world){ .now_ms = NOW };
-	(void)nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-	if (nftw(template_dir, copy_one, 8, FTW_PHYS) != 0)
-		abort();
-	world->plan.at = n;
-	/* Any prime larger than a life has calls. */
-	world->plan.seed = n + seed * 1000003;
-	world->plan.fault = fault;
-	end = process(false);
-	world->plan.fault = FAULT_NONE;
-	/* Leases of the dead run out. */
-	world->now_ms += ATTEMPT_LEASE_MS + 1;
-	if (end != 2)
-		end = process(true);
-	if (end != 0) {
-		printf("%s %lld: broken (%d): %s\n", kinds[fault], (long long)n,
-		    end,
-		    world->problem[0] != '\0' ? world->problem : "did not end");
-		exit(1);
-	}
-	return world->plan.hits > 0;
-}
+/* The world and its database as each step finds them. */
+static struct {
+	struct world world;
+	char dir[64];
+} stage[STEPS];
 
 static void
 clear(void)
 {
 	(void)nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-	(void)nftw(template_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	for (int i = 0; i < STEPS; i++)
+		if (stage[i].dir[0] != '\0')
+			(void)nftw(stage[i].dir, remove_one, 8,
+			    FTW_DEPTH | FTW_PHYS);
+}
+
+static void
+complain(const char *kind, int step, int64_t n, int end)
+{
+	printf("%s, %s %lld: broken (%d): %s\n", steps[step].name, kind,
+	    (long long)n, end,
+	    world->problem[0] != '\0' ? world->problem : "did not end");
+	exit(1);
+}
+
+/* Lives once undisturbed. */
+static void
+prepare(void)
+{
+	const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+	int64_t from, to;
+	int end;
+
+	(void)snprintf(dir, sizeof(dir), "%s/rendio-life-%d", base,
+	    (int)getpid());
+	if (atexit(clear) != 0 || mkdir(dir, 0700) != 0 ||
+	    objects_make_buckets(dir) != OK ||
+	    db_open(dir, DB_READ_WRITE, true, &db) != OK ||
+	    migrate(db, &from, &to) != OK || db_checkpoint(db) != OK)
+		abort();
+	db_close(db);
+	world = mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (world == MAP_FAILED)
+		abort();
+	fault_plan = &world->plan;
+	world->now_ms = NOW;
+	for (int i = 0; i < STEPS; i++) {
+		stage[i].world = *world;
+		(void)snprintf(stage[i].dir, sizeof(stage[i].dir), "%s-%d", dir,
+		    i);
+		copy(dir, stage[i].dir);
+		end = process(FIRST_TRY, i);
+		if (end != 0)
+			complain("undisturbed", i, 0, end);
+	}
+}
+
+/* One step with this fault; false when it was not hit any more. */
+static bool
+run(int step, enum fault fault, int64_t n, int64_t seed)
+{
+	int end;
+
+	copy(stage[step].dir, dir);
+	*world = stage[step].world;
+	world->plan.at = n;
+	/* Any prime larger than a step has calls. */
+	world->plan.seed = n + seed * 1000003;
+	world->plan.fault = fault;
+	end = process(FIRST_TRY, step);
+	world->plan.fault = FAULT_NONE;
+	/* Leases of the dead run out. */
+	world->now_ms += ATTEMPT_LEASE_MS + 1;
+	if (end != 2)
+		end = process(TRY_AND_SETTLE, step);
+	if (end != 0)
+		complain(kinds[fault], step, n, end);
+	return world->plan.hits > 0;
 }
 
 int
@@ -846,22 +902,21 @@ main(int argc, char **argv)
 	const int64_t every = argc > 2 ? strtoll(argv[2], NULL, 10) : 1;
 	const int64_t first = argc > 3 ? strtoll(argv[3], NULL, 10) : 1;
 	const int64_t seed = argc > 4 ? strtoll(argv[4], NULL, 10) : 0;
-	int64_t points = 0, total = 0;
+	int64_t points, total = 0;
 
 	if (sodium_init() < 0 || every < 1 || first < 1)
 		return 2;
 	/* What the disk's failures are logged as is not read here. */
 	(void)!freopen("/dev/null", "w", stderr);
 	prepare();
-	(void)atexit(clear);
-	(void)run(FAULT_NONE, 0, 0);
 	for (int fault = FAULT_IO; fault < FAULT_MAX; fault++) {
 		if (strcmp(kind, "all") != 0 && strcmp(kind, kinds[fault]) != 0)
 			continue;
 		points = 0;
-		for (int64_t n = first; run((enum fault)fault, n, seed);
-		     n += every)
-			points++;
+		for (int step = 0; step < STEPS; step++)
+			for (int64_t n = first;
+			     run(step, (enum fault)fault, n, seed); n += every)
+				points++;
 		printf("%s %lld points survived\n", kinds[fault],
 		    (long long)points);
 		(void)fflush(stdout);
