@@ -10,7 +10,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { AppleId, now_s } from "../fakes/appleid.mjs";
 import { id, sql } from "./support/database.mjs";
-import { assertAuditClean, assertError, assertPersonal }
+import { assertAuditClean, assertBudget, assertError, assertPersonal }
     from "./support/expect.mjs";
 import { assertDead, merge, signIn } from "./support/identity.mjs";
 import { start } from "./support/instance.mjs";
@@ -177,4 +177,8 @@ test("while Apple's keys cannot be had it is 503: Apple sends it again",
 	apple.fault = null;
 	fs.writeFileSync(cache, kept);
 	await noted(payload);
+});
+
+test("no request costs more statements than its budget", () => {
+	assertBudget(rendio, "apple-id-notifications", 6);
 });

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { assertBudget } from "./support/expect.mjs";
 import { start } from "./support/instance.mjs";
 
 const PATH = "/auth/v1/.well-known/jwks.json";
@@ -30,4 +31,8 @@ test("the official client reads claims by asking us", async () => {
 
 	assert.equal(error, null);
 	assert.equal(data.claims.sub, guest.user_id);
+});
+
+test("no request costs more statements than its budget", () => {
+	assertBudget(rendio, "auth-jwks", 0);
 });

@@ -3,7 +3,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { assertAuditClean, assertError } from "./support/expect.mjs";
+import { assertAuditClean, assertBudget, assertError }
+    from "./support/expect.mjs";
 import { assertDead } from "./support/identity.mjs";
 import { start } from "./support/instance.mjs";
 import { creditsOf } from "./support/jobs.mjs";
@@ -95,4 +96,8 @@ test("who is nobody cannot log out: 401 or 403", async () => {
 test("a body is not looked at", async () => {
 	await logOut(await rendio.guest("body"), "", { body: {} });
 	await logOut(await rendio.guest("bytes"), "", { body: "\0\0" });
+});
+
+test("no request costs more statements than its budget", () => {
+	assertBudget(rendio, "auth-logout", 3);
 });

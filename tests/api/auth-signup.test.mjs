@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { sql } from "./support/database.mjs";
-import { assertError } from "./support/expect.mjs";
+import { assertBudget, assertError } from "./support/expect.mjs";
 import { start } from "./support/instance.mjs";
 
 let rendio;
@@ -31,4 +31,8 @@ test("the official client understands it", async () => {
 test("without the apikey it says nothing of that", async () => {
 	assertError(await rendio.request("POST", "/auth/v1/signup",
 	    { apikey: null, body: {} }), 401, "invalid_api_key", "auth");
+});
+
+test("no request costs more statements than its budget", () => {
+	assertBudget(rendio, "auth-signup", 0);
 });

@@ -6,7 +6,7 @@ import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { Fal } from "../fakes/fal.mjs";
 import { id, sql } from "./support/database.mjs";
-import { assertAuditClean, assertError, assertPersonal }
+import { assertAuditClean, assertBudget, assertError, assertPersonal }
     from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
 import { creditsOf, endOf, orderJob, remove, statusOf } from "./support/jobs.mjs";
@@ -258,4 +258,8 @@ test("a new key is found at once, and without keys fal comes again",
 	assertPersonal(await post(pathOf(request),
 	    fal.sign(request.request_id, body), body));
 	assert.equal((await endOf(rendio, ada, job_id)).status, "completed");
+});
+
+test("no request costs more statements than its budget", () => {
+	assertBudget(rendio, "fal-webhook", 1);
 });

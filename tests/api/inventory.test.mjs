@@ -50,6 +50,13 @@ test("an endpoint is named as its file", () => {
 		assert.equal(endpoint.name, endpoint.source);
 });
 
+test("every endpoint has a budget of statements in its tests", () => {
+	for (const { name } of live)
+		assert.match(fs.readFileSync(path.join(root,
+		    `tests/api/${name}.test.mjs`), "utf8"),
+		    /assert(Statements|Budget)\(rendio/, name);
+});
+
 test("no two endpoints have one path", () => {
 	const paths = all.map((endpoint) => endpoint.path);
 	assert.equal(new Set(paths).size, paths.length);

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { id, sql, whileLocked } from "./support/database.mjs";
-import { assertAuditClean, assertError, assertPersonal, UUID }
+import { UUID, assertAuditClean, assertBudget, assertError, assertPersonal }
     from "./support/expect.mjs";
 import { assertDead, identityToken, merge, signedIn }
     from "./support/identity.mjs";
@@ -288,4 +288,8 @@ test("a database that is locked for too long is 503, and nothing is decided",
 		    503, "service_unavailable");
 	});
 	assertPersonal(await merge(rendio, guest, { identity_token, nonce }));
+});
+
+test("no request costs more statements than its budget", () => {
+	assertBudget(rendio, "merge-guest-user", 60);
 });

@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { createHmac, randomUUID } from "node:crypto";
 import fs from "node:fs";
 import { after, before, test } from "node:test";
+import { assertBudget } from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
 
 const SIGN = "/storage/v1/object/sign";
@@ -441,4 +442,8 @@ test("the link of a deleted video is dead at once", async () => {
 	});
 	assert.equal(res.status, 200, res.text);
 	assertRefused(await fetchObject(link(jobs[1])), 404, "NoSuchKey");
+});
+
+test("no request costs more statements than its budget", () => {
+	assertBudget(rendio, "object-sign", 101);
 });

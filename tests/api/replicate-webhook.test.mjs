@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { Fal } from "../fakes/fal.mjs";
 import { Replicate } from "../fakes/replicate.mjs";
 import { id, sql } from "./support/database.mjs";
-import { assertAuditClean, assertError, assertPersonal }
+import { assertAuditClean, assertBudget, assertError, assertPersonal }
     from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
 import { creditsOf, endOf, orderJob } from "./support/jobs.mjs";
@@ -178,4 +178,8 @@ test("nobody was paid twice and the books are right", async () => {
 	assert.equal(replicate.mostPaid, 1);
 	assert.ok(fal.mostPaid <= 1);
 	await assertAuditClean(rendio);
+});
+
+test("no request costs more statements than its budget", () => {
+	assertBudget(rendio, "replicate-webhook", 1);
 });

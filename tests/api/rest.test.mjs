@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { assertBudget } from "./support/expect.mjs";
 import { start } from "./support/instance.mjs";
 
 const THEME = "id,name,description,thumbnail_url,prompt,is_featured," +
@@ -339,4 +340,8 @@ test("supabase-js may ask with HEAD", async () => {
 	const res = await supabase.from("themes").select("*", { head: true });
 	assert.equal(res.error, null);
 	assert.equal(res.status, 200);
+});
+
+test("no request costs more statements than its budget", () => {
+	assertBudget(rendio, "rest", 9);
 });

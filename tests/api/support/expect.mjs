@@ -76,6 +76,18 @@ export async function assertStatements(rendio, res, max) {
 	assert.ok(sql >= 0 && sql <= max, `${sql} statements, ${max} allowed`);
 }
 
+/** The same of all that this instance has answered so far. */
+export function assertBudget(rendio, program, max) {
+	const costs = rendio.log().filter((line) => line.startsWith("{"))
+	    .map((line) => JSON.parse(line))
+	    .filter((line) => line.event === "request" &&
+		line.program === program)
+	    .map((line) => line.sql);
+	assert.ok(costs.length > 0, "nothing was asked");
+	assert.ok(Math.max(...costs) <= max,
+	    `${Math.max(...costs)} statements, ${max} allowed`);
+}
+
 /** The operator's audit finds nothing. */
 export async function assertAuditClean(rendio) {
 	const { code, stdout, stderr } = await rendio.cli("audit");
