@@ -46,7 +46,7 @@ PROGRAMS  := $(ENDPOINTS) $(BUILD)/rendio-worker $(BUILD)/rendio-realtime \
 
 JOBS      := $(shell nproc)
 
-.PHONY: all run test bench install clean deps-run deps-test deps-lint deps-bench check \
+.PHONY: all run test bench install deb clean deps-deb deps-run deps-test deps-lint deps-bench check \
         floors format format-check schema schema-check unit unit-programs \
         faults fuzz fuzz-fast fuzzers fuzz-replay fuzz-regressions
 .DELETE_ON_ERROR:
@@ -61,9 +61,10 @@ $(BUILD)/%.o: %.c
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-$(BUILD)/gen/migrations.c: tools/embed $(wildcard db/migrations/*.sql) db/seed.sql
+MIGRATIONS := $(sort $(wildcard db/migrations/*.sql))
+$(BUILD)/gen/migrations.c: tools/embed $(MIGRATIONS) db/seed.sql
 	@mkdir -p $(@D)
-	tools/embed db/migrations/*.sql db/seed.sql > $@
+	tools/embed $(MIGRATIONS) db/seed.sql > $@
 
 # Somebody else's code is built with its own rules, not with our warnings.
 $(BUILD)/gen/sqlite3.o: $(SQLITE)/sqlite3.c
@@ -282,7 +283,7 @@ install: all
 	$(INSTALL) nginx/* $(RELEASE).new/nginx/
 	cp -R web $(RELEASE).new/
 	$(INSTALL) deploy/rendio.conf.example $(RELEASE).new/
-	for p in $(ENDPOINTS); do ./$$p --describe; done > $(RELEASE).new/endpoints
+	for p in $(abspath $(ENDPOINTS)); do $$p --describe; done > $(RELEASE).new/endpoints
 	rm -rf $(RELEASE)
 	mv $(RELEASE).new $(RELEASE)
 	[ -L $(DESTDIR)$(LIB_DIR)/current ] || ln -s release $(DESTDIR)$(LIB_DIR)/current
@@ -304,6 +305,24 @@ install: all
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/rendio
 	$(INSTALL) deploy/rendio.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	$(INSTALL) deploy/rendio-upgrade.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+
+# Built from what git knows, in a copy, so that nothing of it stays here.  Each
+# commit is a version of its own.
+DEB_VERSION ?= $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)+git$(shell git rev-list --count HEAD)
+DEB_DIR     := build-deb/rendio
+
+deb: deps-deb
+	@rm -rf $(DEB_DIR)
+	@mkdir -p $(DEB_DIR)
+	@git ls-files -z -co --exclude-standard | xargs -0 cp --parents -t $(DEB_DIR)
+	@sed -i '1s/(.*)/($(DEB_VERSION))/' $(DEB_DIR)/debian/changelog
+	@cd $(DEB_DIR) && dpkg-buildpackage -us -uc -b
+	@rm -rf $(DEB_DIR)
+	@lintian --fail-on error,warning build-deb/rendio_$(DEB_VERSION)_*.changes
+	@echo build-deb/rendio_$(DEB_VERSION)_$$(dpkg --print-architecture).deb
+
+deps-deb:
+	@tools/install-deps build deb
 
 clean:
 	rm -rf build build-*

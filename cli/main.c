@@ -46,8 +46,10 @@ static const struct command commands[] = {
 	    "  --yes             ask nothing (so without a terminal)\n"
 	    "  --no-start        start nothing",
 	    0, 0, OPTION_ANY, setup_command },
-	{ "migrate", "", "bring the database to the newest schema", 0, 0, 0,
-	    migrate_command },
+	{ "migrate", "[--check]",
+	    "bring the database to the newest schema\n\n"
+	    "  --check    only say whether these programs can work with it",
+	    0, 0, OPTION_CHECK, migrate_command },
 	{ "doctor", "[--json]", "check this installation and name the fixes", 0,
 	    0, OPTION_JSON, doctor_command },
 	{ "audit", "[--files] [--json]",
@@ -271,6 +273,7 @@ static const struct option options[] = {
 	{ "--ttl-s", OPTION_TTL, false, offsetof(struct args, ttl_s) },
 	{ "--nonce", OPTION_NONCE, false, offsetof(struct args, nonce) },
 	{ "--files", OPTION_FILES, true, offsetof(struct args, has_files) },
+	{ "--check", OPTION_CHECK, true, offsetof(struct args, is_check) },
 	{ "--keep", OPTION_KEEP, false, offsetof(struct args, keep) },
 	{ "--kind", OPTION_JWS, false, offsetof(struct args, kind) },
 	{ "--root", OPTION_JWS, false, offsetof(struct args, root) },

@@ -682,3 +682,7 @@ CREATE TABLE limit_violations (
   PRIMARY KEY (hour_at_ms, kind, subject)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX limit_violations_by_subject ON limit_violations (subject);
+CREATE TABLE schema_state (
+	id INTEGER PRIMARY KEY CHECK (id = 1), -- one row
+	compatible_from INTEGER NOT NULL CHECK (compatible_from >= 1)
+) STRICT;

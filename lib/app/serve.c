@@ -483,6 +483,8 @@ static bool
 start(struct app *app, struct buf *problem)
 {
 	const char *state_dir;
+	int64_t schema;
+	int lock;
 
 	if (sodium_init() < 0) {
 		buf_appendf(problem, "libsodium cannot start");
@@ -501,6 +503,11 @@ start(struct app *app, struct buf *problem)
 	if (!keys_load(state_dir, config_text(&app->config, CONFIG_ANON_KEY),
 		&app->keys, problem))
 		return false;
+	/* Held until we end. */
+	if (migrate_enter(state_dir, &lock, &schema) != OK) {
+		buf_appendf(problem, "a migration is under way");
+		return false;
+	}
 	if (db_open(state_dir,
 		app->endpoint->is_read_only ? DB_READ_ONLY : DB_READ_WRITE,
 		false, &app->db) != OK) {
@@ -509,6 +516,8 @@ start(struct app *app, struct buf *problem)
 		    "(run `rendio migrate`)");
 		return false;
 	}
+	if (!state_check_schema(app->db, problem))
+		return false;
 	app->nudge_fd = nudge_sender();
 	if (app->nudge_fd < 0) {
 		buf_appendf(problem, "no socket: %s", strerror(errno));
@@ -554,20 +563,10 @@ serve_alone(void *arg)
 {
 	struct app *app = arg;
 	struct buf problem;
-	int64_t version;
 
 	buf_init(&problem, 8192);
 	if (!start(app, &problem)) {
 		log_line(LOG_ERROR, "start", "problem", problem.ptr);
-		(void)sleep(RESTART_DELAY_S);
-		return 1;
-	}
-	if (migrate_check(app->db) != OK) {
-		(void)db_version(app->db, &version);
-		log_line(LOG_ERROR, "start", "problem",
-		    version > (int64_t)migrations_count ?
-			"the database is newer than this program" :
-			"the database is older: run `rendio migrate`");
 		(void)sleep(RESTART_DELAY_S);
 		return 1;
 	}

@@ -3,12 +3,16 @@
 #include "base/log.h"
 #include "store/db.h"
 #include "store/migrate.h"
+#include "base/cleanup.h"
 
 #include <errno.h>
 #include <sodium.h>
 #include <sys/stat.h>
 
 #define STATE_PATH_BYTES_MAX 4096
+
+/* How often another migration is looked after: for half a minute. */
+#define MIGRATION_NAPS_MAX 600
 
 struct directory {
 	const char *name;
@@ -65,10 +69,40 @@ open_or_create(const char *state_dir, struct db **ret_db)
 	return err;
 }
 
+/* Waits for another migration, but not for programs that must end first. */
 static bool
-migrate_in(const char *state_dir, int64_t *ret_from, int64_t *ret_to,
-    struct buf *problem)
+be_alone(struct db *db, const char *state_dir, int *ret_fd, struct buf *problem)
 {
+	const struct timespec nap = { 0, 50 * 1000000 };
+	int64_t schema = 0;
+	enum err err = ERR_CONFLICT;
+
+	for (int i = 0; i < MIGRATION_NAPS_MAX && err == ERR_CONFLICT; i++) {
+		if (i > 0)
+			(void)nanosleep(&nap, NULL);
+		err = migrate_alone(db, state_dir, ret_fd, &schema);
+		if (schema != 0)
+			break;
+	}
+	if (err == OK)
+		return true;
+	if (schema != 0)
+		buf_appendf(problem,
+		    "programs of schema %lld are at work, which cannot live "
+		    "with schema %zu: stop them first, or install the releases "
+		    "between",
+		    (long long)schema, migrations_count);
+	else
+		buf_appendf(problem, "run/schema.lock cannot be had");
+	return false;
+}
+
+/* may_be_newer: it is well if this program can work with it. */
+static bool
+migrate_in(const char *state_dir, bool may_be_newer, int64_t *ret_from,
+    int64_t *ret_to, struct buf *problem)
+{
+	CLEANUP(cleanup_fd) int alone = -1;
 	struct db *db;
 	enum err err;
 
@@ -77,7 +111,13 @@ migrate_in(const char *state_dir, int64_t *ret_from, int64_t *ret_to,
 		    state_dir);
 		return false;
 	}
+	if (!be_alone(db, state_dir, &alone, problem)) {
+		db_close(db);
+		return false;
+	}
 	err = migrate(db, ret_from, ret_to);
+	if (err == ERR_CONFLICT && may_be_newer)
+		err = migrate_check(db);
 	db_close(db);
 	if (err == ERR_CONFLICT)
 		buf_appendf(problem, "the database is newer than this program");
@@ -98,7 +138,7 @@ init_in(const struct config *config, struct buf *problem)
 	return make_directories(state_dir, problem) &&
 	    keys_create(state_dir, config_text(config, CONFIG_ANON_KEY),
 		problem) &&
-	    migrate_in(state_dir, &from, &to, problem);
+	    migrate_in(state_dir, true, &from, &to, problem);
 }
 
 bool
@@ -117,8 +157,8 @@ state_migrate(int64_t *ret_from, int64_t *ret_to, struct buf *problem)
 {
 	struct config config;
 	const bool ok = config_load(&config, problem) &&
-	    migrate_in(config_text(&config, CONFIG_STATE_DIR), ret_from, ret_to,
-		problem);
+	    migrate_in(config_text(&config, CONFIG_STATE_DIR), false, ret_from,
+		ret_to, problem);
 
 	config_free(&config);
 	return ok;
@@ -139,8 +179,26 @@ state_set_log(const struct config *config, struct buf *problem)
 	return true;
 }
 
-static bool
-check_schema(struct db *db, struct buf *problem)
+bool
+state_fits(struct buf *problem)
+{
+	struct config config;
+	struct db *db = NULL;
+	const bool ok = config_load(&config, problem) &&
+	    db_open(config_text(&config, CONFIG_STATE_DIR), DB_READ_ONLY, false,
+		&db) == OK &&
+	    migrate_check(db) == OK;
+
+	db_close(db);
+	if (!ok && problem->len == 0)
+		buf_appendf(problem,
+		    "this program cannot work with the schema of the database");
+	config_free(&config);
+	return ok;
+}
+
+bool
+state_check_schema(struct db *db, struct buf *problem)
 {
 	int64_t version;
 
@@ -175,8 +233,9 @@ bool
 state_open(struct state *state, enum state_access access, struct buf *problem)
 {
 	const char *state_dir;
+	int64_t schema = -1;
 
-	*state = (struct state){ 0 };
+	*state = (struct state){ .schema_fd = -1 };
 	if (sodium_init() < 0) {
 		buf_appendf(problem, "libsodium cannot start");
 		return false;
@@ -187,6 +246,13 @@ state_open(struct state *state, enum state_access access, struct buf *problem)
 	state_dir = config_text(&state->config, CONFIG_STATE_DIR);
 	if (!load_keys(state, access, problem))
 		return false;
+	if (migrate_enter(state_dir, &state->schema_fd, &schema) != OK) {
+		buf_appendf(problem,
+		    schema < 0 ? "%s is not initialised (run `rendio init`)" :
+				 "a migration of %s is under way",
+		    state_dir);
+		return false;
+	}
 	if (db_open(state_dir,
 		access == STATE_WRITE ? DB_READ_WRITE : DB_READ_ONLY, false,
 		&state->db) != OK) {
@@ -196,7 +262,7 @@ state_open(struct state *state, enum state_access access, struct buf *problem)
 		    state_dir);
 		return false;
 	}
-	return check_schema(state->db, problem);
+	return state_check_schema(state->db, problem);
 }
 
 void
@@ -204,6 +270,7 @@ state_close(struct state *state)
 {
 	db_close(state->db);
 	state->db = NULL;
+	cleanup_fd(&state->schema_fd);
 	keys_wipe(&state->keys);
 	config_free(&state->config);
 }

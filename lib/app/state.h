@@ -19,6 +19,7 @@ struct state {
 	struct config config;
 	struct keys keys;
 	struct db *db;
+	int schema_fd; /* keeps migrations away that we could not live with */
 };
 
 /*
@@ -34,8 +35,8 @@ enum state_access { STATE_READ, STATE_WRITE, STATE_STREAMS };
 bool state_init(struct buf *problem);
 
 /*
- * Loads everything.  A database whose schema is not exactly what this program
- * knows is refused.  state_close() gives back what was loaded, also after a
+ * Loads everything.  A database whose schema this program cannot work with is
+ * refused.  state_close() gives back what was loaded, also after a
  * failure.
  */
 bool
@@ -45,8 +46,15 @@ void state_close(struct state *state);
 /* From here on the log says as much as the configuration wants. */
 bool state_set_log(const struct config *config, struct buf *problem);
 
-/* Brings the database to the newest schema; refuses a newer one. */
+/*
+ * Brings the database to the newest schema; refuses a newer one, and to pull
+ * it away from under programs that are at work and could not live with it.
+ */
 bool state_migrate(int64_t *ret_from, int64_t *ret_to, struct buf *problem);
+
+/* Can this program work with the database as it is? */
+bool state_fits(struct buf *problem);
+bool state_check_schema(struct db *db, struct buf *problem);
 
 /*
  * Empties the database's log if it holds more than log_bytes.  Only the

@@ -109,7 +109,8 @@ test("the site stands beside others in Debian's nginx", () => {
 			}
 		`);
 		shell(`nginx -e ${dest}/error.log -t -q -c ${dest}/nginx.conf`);
-		const text = fs.readdirSync(site).map((name) =>
+		const text = fs.readdirSync(site).filter((name) =>
+		    name.endsWith(".conf")).map((name) =>
 		    fs.readFileSync(path.join(site, name), "utf8")).join("\n");
 		assert.match(text, /acme-challenge/);
 		assert.match(text, /server_name api\.example\.com;/);

@@ -92,7 +92,8 @@ export const generousLimits = Object.fromEntries([
 ].map((name) => [`RENDIO_LIMIT_${name}`, "1000000"]));
 
 export class Instance {
-	constructor(port, stateDir, env) {
+	constructor(port, stateDir, env, programs = build) {
+		this.programs = programs;
 		this.port = port;
 		this.stateDir = stateDir;
 		this.url = `https://127.0.0.1:${port}`;
@@ -114,7 +115,7 @@ export class Instance {
 
 	/** Starts it; resolves when it said that it answers. */
 	async run() {
-		this.child = spawn(path.join(root, "deploy/sandbox-run"), [build], {
+		this.child = spawn(path.join(root, "deploy/sandbox-run"), [this.programs], {
 			cwd: root,
 			env: this.env,
 			stdio: ["ignore", "pipe", "pipe"],
@@ -293,7 +294,7 @@ export class Instance {
 
 	async cliWith({ input = "", env = {} }, ...args) {
 		return await new Promise((resolve) => {
-			const child = execFile(path.join(build, "rendio"), args, {
+			const child = execFile(path.join(this.programs, "rendio"), args, {
 				cwd: root,
 				env: { ...this.env, ...env },
 				maxBuffer: 64 * 1024 * 1024,
@@ -355,14 +356,15 @@ export class Instance {
 
 /**
  * Starts an instance.  env: more settings; stateDir: one that exists already;
- * prepare(stateDir): called before the start.
+ * prepare(stateDir): called before the start; programs: a directory of others.
  */
-export async function start({ env = {}, stateDir, prepare } = {}) {
+export async function start({ env = {}, stateDir, prepare, programs } = {}) {
 	const dir = stateDir ??
 	    fs.mkdtempSync(path.join(os.tmpdir(), "rendio-"));
 	if (prepare)
 		prepare(dir);
-	const instance = new Instance(await freePort(), dir, env);
+	const instance = new Instance(await freePort(), dir, env,
+	    programs);
 	// A test that dies must not leave a server behind.
 	instance.onExit = () => instance.child?.kill("SIGTERM");
 	process.once("exit", instance.onExit);

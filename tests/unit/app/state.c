@@ -161,6 +161,10 @@ a_schema_that_is_not_ours_is_refused_with_the_way_out(void **state)
 	init(f);
 	assert_int_equal(db_open(f->dir, DB_READ_WRITE, false, &db), OK);
 	assert_int_equal(db_set_version(db, ours + 1), OK);
+	assert_int_equal(db_script(db,
+			     "UPDATE schema_state SET compatible_from ="
+			     " (SELECT user_version FROM pragma_user_version)"),
+	    OK);
 	assert_false(state_open(&s, STATE_READ, &f->problem));
 	state_close(&s);
 	assert_non_null(strstr(f->problem.ptr, "newer"));

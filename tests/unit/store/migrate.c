@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "../domain/fixture.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /* A directory without a database. */
 static int
@@ -113,7 +116,6 @@ a_newer_database_is_refused_and_not_touched(void **state)
 	assert_int_equal(from, -1);
 	assert_int_equal(to, -1);
 	assert_int_equal(version_of(f->db), migrations_count + 1);
-	assert_int_equal(migrate_check(f->db), ERR_CONFLICT);
 }
 
 static void
@@ -180,6 +182,80 @@ many_may_migrate_at_once_and_one_does_the_work(void **state)
 #define EMPTY(function) \
 	cmocka_unit_test_setup_teardown(function, set_up_empty, tear_down)
 
+static int
+hold_schema(const struct fixture *f, int64_t schema)
+{
+	struct flock range = {
+		.l_type = F_RDLCK,
+		.l_whence = SEEK_SET,
+		.l_start = schema,
+		.l_len = 1,
+	};
+	char path[128];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/run/schema.lock", f->dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &range), 0);
+	return fd;
+}
+
+static void
+make_run(const struct fixture *f)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/run", f->dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static void
+a_newer_schema_is_worked_with_if_it_says_so(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t newer = (int64_t)migrations_count + 1;
+	int64_t from = -1, to = -1;
+
+	f->db = open_new(f);
+	assert_int_equal(migrate(f->db, &from, &to), OK);
+	assert_int_equal(db_set_version(f->db, newer), OK);
+	assert_int_equal(migrate_check(f->db), OK);
+	assert_int_equal(db_script(f->db,
+			     "UPDATE schema_state SET compatible_from ="
+			     " (SELECT user_version FROM pragma_user_version)"),
+	    OK);
+	assert_int_equal(migrate_check(f->db), ERR_CONFLICT);
+	/* It is never migrated by who does not know it. */
+	assert_int_equal(migrate(f->db, &from, &to), ERR_CONFLICT);
+}
+
+static void
+programs_that_could_not_live_with_it_keep_a_migration_away(void **state)
+{
+	struct fixture *f = *state;
+	int64_t schema = -1;
+	int program, other, alone = -1;
+
+	f->db = open_new(f);
+	make_run(f);
+	assert_int_equal(migrate_enter(f->dir, &program, &schema), OK);
+	assert_int_equal(migrate_enter(f->dir, &other, &schema), OK);
+	assert_int_equal(migrate_alone(f->db, f->dir, &alone, &schema), OK);
+	(void)close(alone);
+	(void)close(other);
+	(void)close(program);
+
+	/* A program of the first schema, as the kernel sees it. */
+	program = hold_schema(f, 1);
+	assert_int_equal(migrate_alone(f->db, f->dir, &alone, &schema),
+	    ERR_CONFLICT);
+	assert_int_equal(schema, 1);
+	(void)close(program);
+	assert_int_equal(migrate_alone(f->db, f->dir, &alone, &schema), OK);
+	(void)close(alone);
+}
+
 int
 main(void)
 {
@@ -190,6 +266,9 @@ main(void)
 		EMPTY(migrating_again_changes_nothing),
 		EMPTY(what_the_owner_removed_from_the_seed_does_not_come_back),
 		EMPTY(a_newer_database_is_refused_and_not_touched),
+		EMPTY(a_newer_schema_is_worked_with_if_it_says_so),
+		EMPTY(
+		    programs_that_could_not_live_with_it_keep_a_migration_away),
 		EMPTY(a_migration_that_fails_leaves_the_schema_before_it),
 		EMPTY(many_may_migrate_at_once_and_one_does_the_work),
 	};
