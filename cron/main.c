@@ -11,6 +11,7 @@
 
 #include "worker.h"
 
+#include "app/incidents.h"
 #include "app/nudge.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -76,6 +77,8 @@ static const struct task tasks[] = {
 	{ watch_alarms, 1000 },
 	{ tell_summaries, 5000 },
 	{ send_notices, 500 },
+	{ take_incidents, 1000 },
+	{ send_incidents, 500 },
 	{ run_audit, 1000 },
 };
 
@@ -259,6 +262,7 @@ main(int argc, char **argv)
 	if (!take_place(&worker, &place))
 		return 0;
 	note_leader(place);
+	incidents_watch(&worker.state.config, "worker");
 	worker.nudge_fd = nudge_receiver(&worker.state.config, NUDGE_WORKER);
 	worker.teller_fd = nudge_sender();
 	if (worker.nudge_fd < 0 || worker.teller_fd < 0) {

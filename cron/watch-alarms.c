@@ -27,6 +27,9 @@
 
 #define SPEND_NEAR_PERCENT 80
 
+/* As many as RENDIO_ERROR_BURST within this are a burst. */
+#define BURST_WINDOW_MS (INT64_C(5) * 60 * 1000)
+
 #define FINDINGS_MAX 64
 
 struct findings {
@@ -272,6 +275,21 @@ watch_audit(struct worker *worker)
 	settle(worker, ALARM_AUDIT_FAILED, &f);
 }
 
+static void
+watch_errors(struct worker *worker)
+{
+	struct findings f = { .count = 0 };
+	int64_t count;
+
+	if (watches_errors_count(worker->state.db,
+		clock_now_ms() - BURST_WINDOW_MS, &count) != OK)
+		return;
+	if (count >= config_number(&worker->state.config, CONFIG_ERROR_BURST))
+		add(&f, "", "%lld within five minutes, see the log",
+		    (long long)count);
+	settle(worker, ALARM_ERROR_BURST, &f);
+}
+
 void
 watch_alarms(struct worker *worker)
 {
@@ -282,4 +300,5 @@ watch_alarms(struct worker *worker)
 	watch_spend(worker);
 	watch_backup(worker);
 	watch_audit(worker);
+	watch_errors(worker);
 }

@@ -55,6 +55,7 @@ struct worker {
 	int64_t checkpoint_after_us; /* monotonic; 0 = any time */
 	int64_t appstore_after_us; /* the same, of calls to Apple's store */
 	pid_t audit_pid; /* 0 = none is at work */
+	bool is_reporting; /* an incident is on its way */
 };
 
 /* One job brought one step forward. */
@@ -99,6 +100,8 @@ void take_reports(struct worker *worker);
 void watch_alarms(struct worker *worker);
 void tell_summaries(struct worker *worker);
 void send_notices(struct worker *worker);
+void take_incidents(struct worker *worker);
+void send_incidents(struct worker *worker);
 void run_audit(struct worker *worker);
 
 /* The audit is a child with this argument: its exit status; is it at work? */

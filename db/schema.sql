@@ -686,3 +686,7 @@ CREATE TABLE schema_state (
 	id INTEGER PRIMARY KEY CHECK (id = 1), -- one row
 	compatible_from INTEGER NOT NULL CHECK (compatible_from >= 1)
 ) STRICT;
+CREATE TABLE error_minutes (
+  minute INTEGER PRIMARY KEY,
+  count INTEGER NOT NULL CHECK (count >= 1)
+) STRICT;

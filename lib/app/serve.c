@@ -2,6 +2,7 @@
 #include "app/app.h"
 #include "app/answer.h"
 #include "app/auth.h"
+#include "app/incidents.h"
 #include "app/nudge.h"
 #include "app/processes.h"
 #include "app/state.h"
@@ -66,14 +67,9 @@ keep_secrets_inside(void)
 static bool
 has_header_twice(const struct fcgi *fcgi, const struct endpoint *endpoint)
 {
-	static const char *const names[] = {
-		"HTTP_IDEMPOTENCY_KEY",
-		"HTTP_AUTHORIZATION",
-		"HTTP_APIKEY",
-		"HTTP_RANGE",
-		"HTTP_PREFER",
-		"HTTP_X_UPSERT",
-	};
+	static const char *const names[] = { "HTTP_IDEMPOTENCY_KEY",
+		"HTTP_AUTHORIZATION", "HTTP_APIKEY", "HTTP_RANGE",
+		"HTTP_PREFER", "HTTP_X_UPSERT" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (fcgi_param_repeats(fcgi, names[i]))
@@ -310,6 +306,7 @@ serve(struct exchange *x)
 	const int64_t statements = db_statements_run(app->db);
 	enum err err;
 
+	incidents_begin(x->req.request_id);
 	/* A reader sees one moment, and takes its lock once. */
 	err = app->endpoint->is_read_only ? db_snapshot(app->db, decide, x) :
 					    decide(app->db, x);
@@ -318,6 +315,8 @@ serve(struct exchange *x)
 	if (err != OK)
 		answer_error(&x->res, app->endpoint, &x->req, err);
 	x->statements = db_statements_run(app->db) - statements;
+	incidents_end(x->res.status, x->res.code,
+	    x->req.has_user ? &x->req.user_id : NULL);
 }
 
 static enum err
@@ -570,6 +569,7 @@ serve_alone(void *arg)
 		(void)sleep(RESTART_DELAY_S);
 		return 1;
 	}
+	incidents_watch(&app->config, app->endpoint->name);
 	loop(app);
 	db_close(app->db);
 	keys_wipe(&app->keys);

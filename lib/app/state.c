@@ -25,6 +25,7 @@ static const struct directory directories[] = {
 	{ "/run", 0750 },
 	{ "/log", 0750 },
 	{ "/tmp", 0700 },
+	{ "/spool", 0700 },
 	{ "/keys", 0700 },
 	{ "/media", 0750 },
 	{ "/media/videos", 0750 },

@@ -18,6 +18,7 @@ static const char *const level_names[] = {
 	[LOG_WARNING] = "warning",
 	[LOG_ERROR] = "error",
 };
+static log_listener *listener;
 
 void
 log_program(const char *name)
@@ -43,10 +44,18 @@ log_level_parse(struct str name, enum log_level *ret_level)
 	return false;
 }
 
+void
+log_listen(log_listener *wanted)
+{
+	listener = wanted;
+}
+
 struct log
 log_begin(enum log_level level, const char *event)
 {
-	struct log log = { .is_dropped = level < threshold };
+	struct log log = { .is_dropped = level < threshold,
+		.level = level,
+		.event = event };
 	char time[CLOCK_TEXT_BYTES];
 
 	buf_init(&log.line, LOG_LINE_BYTES_MAX);
@@ -130,7 +139,10 @@ log_end(struct log *log)
 	/* The ceiling leaves room for these in the buffer's slack. */
 	log->line.failed = false;
 	log->line.bytes_max += 2;
-	buf_append(&log->line, STR("}\n"));
+	buf_append_char(&log->line, '}');
+	if (listener != NULL)
+		listener(log->level, log->event, buf_str(&log->line));
+	buf_append_char(&log->line, '\n');
 	/* A log that is stuck must not stop the service: the line is lost. */
 	if (!log->is_dropped && poll(&out, 1, LOG_WAIT_MS) > 0)
 		while (write(STDERR_FILENO, log->line.ptr, log->line.len) < 0 &&

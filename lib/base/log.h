@@ -27,6 +27,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 struct log {
 	struct buf line;
 	bool is_dropped; /* below the threshold */
+	enum log_level level;
+	const char *event;
 };
 
 /* The program's name in every line that follows. */
@@ -44,6 +46,11 @@ void log_str(struct log *log, const char *name, struct str value);
 void log_int64(struct log *log, const char *name, int64_t value);
 void log_uuid(struct log *log, const char *name, const struct uuid *value);
 void log_end(struct log *log);
+
+/* Who is to hear each line as well, without its end of line.  It must not log. */
+typedef void
+log_listener(enum log_level level, const char *event, struct str line);
+void log_listen(log_listener *listener);
 
 /* An event with one text field: the short form for errors at start-up. */
 void log_line(enum log_level level, const char *event, const char *name,

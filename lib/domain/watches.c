@@ -80,6 +80,56 @@ watches_due(struct db *db, const char *name, int64_t first_ms, int64_t now_ms,
 	return err;
 }
 
+#define MINUTE_MS INT64_C(60000)
+
+struct error_time {
+	int64_t keep_since_ms;
+	int64_t now_ms;
+};
+
+static enum err
+count_error(struct db *db, void *arg)
+{
+	static const char count_sql[] =
+	    "INSERT INTO error_minutes (minute, count) VALUES (?1, 1)"
+	    " ON CONFLICT (minute) DO UPDATE SET count = count + 1";
+	static const char forget_sql[] =
+	    "DELETE FROM error_minutes WHERE minute < ?1";
+	CLEANUP(db_release) struct db_stmt *count = db_prepare(db, count_sql);
+	CLEANUP(db_release) struct db_stmt *forget = db_prepare(db, forget_sql);
+	const struct error_time *time = arg;
+	enum err err;
+
+	db_bind_int64(count, 1, time->now_ms / MINUTE_MS);
+	db_bind_int64(forget, 1, time->keep_since_ms / MINUTE_MS);
+	err = db_run(count);
+	return err == OK ? db_run(forget) : err;
+}
+
+enum err
+watches_error(struct db *db, int64_t keep_since_ms, int64_t now_ms)
+{
+	struct error_time time = { keep_since_ms, now_ms };
+
+	return db_transaction(db, count_error, &time);
+}
+
+enum err
+watches_errors_count(struct db *db, int64_t since_ms, int64_t *ret_count)
+{
+	static const char sql[] = "SELECT COALESCE(SUM(count), 0)"
+				  " FROM error_minutes WHERE minute >= ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	bool found;
+	enum err err;
+
+	db_bind_int64(stmt, 1, since_ms / MINUTE_MS);
+	err = db_step(stmt, &found);
+	if (err == OK)
+		*ret_count = db_column_int64(stmt, 0);
+	return err;
+}
+
 enum err
 watches_backup(struct db *db, struct backup_state *ret_state)
 {

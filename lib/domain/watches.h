@@ -21,6 +21,14 @@ enum err watches_due(struct db *db, const char *name, int64_t first_ms,
 enum err watches_put(struct db *db, const char *name, int64_t at_ms);
 enum err watches_set(struct db *db, const char *name, int64_t at_ms);
 
+/*
+ * Counts an error of ours, and reads how many there were since a moment, to
+ * the minute.  Minutes before keep_since_ms are forgotten on the way.
+ */
+enum err watches_error(struct db *db, int64_t keep_since_ms, int64_t now_ms);
+enum err
+watches_errors_count(struct db *db, int64_t since_ms, int64_t *ret_count);
+
 /* How backups go; 0 = never. */
 struct backup_state {
 	int64_t good_at_ms;
