@@ -77,6 +77,7 @@ static const struct task tasks[] = {
 	{ watch_alarms, 1000 },
 	{ tell_summaries, 5000 },
 	{ send_notices, 500 },
+	{ send_pushes, 250 },
 	{ take_incidents, 1000 },
 	{ send_incidents, 500 },
 	{ run_audit, 1000 },

@@ -9,6 +9,7 @@
 #include "domain/identities.h"
 #include "domain/limits.h"
 #include "domain/notices.h"
+#include "domain/pushes.h"
 #include "domain/reports.h"
 #include "domain/sessions.h"
 
@@ -53,6 +54,7 @@ purge(struct worker *worker)
 	    PURGE_ROWS);
 	(void)notices_purge(worker->state.db, now_ms - NOTICE_LIFE_MS,
 	    PURGE_ROWS);
+	(void)pushes_purge(worker->state.db, now_ms, PURGE_ROWS);
 	(void)alarms_purge(worker->state.db, now_ms - ALARM_LIFE_MS,
 	    PURGE_ROWS);
 }

@@ -100,6 +100,7 @@ void take_reports(struct worker *worker);
 void watch_alarms(struct worker *worker);
 void tell_summaries(struct worker *worker);
 void send_notices(struct worker *worker);
+void send_pushes(struct worker *worker);
 void take_incidents(struct worker *worker);
 void send_incidents(struct worker *worker);
 void run_audit(struct worker *worker);

@@ -1,3 +1,4 @@
+-- compatible: 15
 -- SPDX-License-Identifier: MIT
 -- Errors of ours, by the minute since 1970: are there suddenly many?
 CREATE TABLE error_minutes (

@@ -2,6 +2,7 @@
 #include "domain/deletions.h"
 #include "domain/jobs.h"
 #include "domain/media.h"
+#include "domain/pushes.h"
 #include "domain/sessions.h"
 
 #include <assert.h>
@@ -103,6 +104,9 @@ begin(struct db *db, void *arg)
 	enum err err;
 
 	err = erase_user(db, d);
+	/* A phone is found by its session. */
+	if (err == OK)
+		err = pushes_forget_user(db, d->user_id);
 	if (err == OK)
 		err = sessions_end_all(db, d->user_id, d->now_ms);
 	if (err == OK)

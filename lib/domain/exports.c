@@ -172,6 +172,13 @@ static const struct section {
 	    { { "number", EXPORT_NUMBER }, { "is_given", EXPORT_FLAG },
 		{ "text_version", EXPORT_TEXT },
 		{ "created_at", EXPORT_TIME } } },
+	{ "push_tokens",
+	    "SELECT t.token, t.environment, t.session_id, t.registered_at_ms"
+	    " FROM sessions s JOIN push_tokens t ON t.session_id = s.id"
+	    " WHERE s.user_id = ?1 ORDER BY t.registered_at_ms",
+	    { { "token", EXPORT_TEXT }, { "environment", EXPORT_TEXT },
+		{ "session_id", EXPORT_ID },
+		{ "registered_at", EXPORT_TIME } } },
 	{ "objects",
 	    "SELECT id, bucket, name, job_id, state, content_type,"
 	    " size_bytes, created_at_ms FROM objects WHERE user_id = ?1"

@@ -3,8 +3,9 @@
 
 #include <assert.h>
 
-static enum err
-read_watch(struct db *db, const char *name, bool *ret_found, int64_t *ret_at_ms)
+enum err
+watches_find(struct db *db, const char *name, bool *ret_found,
+    int64_t *ret_at_ms)
 {
 	static const char sql[] = "SELECT at_ms FROM watches WHERE name = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
@@ -60,7 +61,7 @@ watches_read(struct db *db, const char *name, int64_t first_ms,
 	bool found = false;
 	enum err err;
 
-	err = read_watch(db, name, &found, &at_ms);
+	err = watches_find(db, name, &found, &at_ms);
 	if (err == OK && !found)
 		err = watches_set(db, name, first_ms);
 	if (err == OK)

@@ -9,6 +9,10 @@
  * it is due, and the outcome of what takes long (backups, audits).
  */
 
+/* Where a watch stands, if it has begun; else *ret_at_ms stays. */
+enum err watches_find(struct db *db, const char *name, bool *ret_found,
+    int64_t *ret_at_ms);
+
 /* Where a watch stands; one that is new begins at first_ms. */
 enum err watches_read(struct db *db, const char *name, int64_t first_ms,
     int64_t *ret_at_ms);

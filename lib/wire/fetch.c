@@ -199,6 +199,29 @@ set_body(CURL *easy, const struct fetch_request *request)
 	SET(easy, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
+/*
+ * Over TLS many exchanges share a connection, and wait for one that is being
+ * made.  Without TLS libcurl 7.88 begins a second exchange of a connection as
+ * if it were the first, so there each has its own.
+ */
+static void
+set_version(CURL *easy, const struct fetch_request *request)
+{
+	const bool is_plain =
+	    str_starts_with(str_from(request->url), STR("http:"));
+
+	if (!request->is_http2) {
+		SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+		return;
+	}
+	SET(easy, CURLOPT_HTTP_VERSION,
+	    is_plain ? (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE :
+		       (long)CURL_HTTP_VERSION_2TLS);
+	SET(easy, CURLOPT_PIPEWAIT, is_plain ? 0L : 1L);
+	SET(easy, CURLOPT_FRESH_CONNECT, is_plain ? 1L : 0L);
+	SET(easy, CURLOPT_FORBID_REUSE, is_plain ? 1L : 0L);
+}
+
 /* Where it may go, and that nothing but the request decides it. */
 static void
 set_route(struct fetch_transfer *t, const struct fetch_request *request)
@@ -218,7 +241,7 @@ set_route(struct fetch_transfer *t, const struct fetch_request *request)
 	if (request->unix_socket != NULL)
 		SET(easy, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
 	SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	set_version(easy, request);
 	/* libcurl repeats a request whose reused connection dies early. */
 	if (request->once) {
 		SET(easy, CURLOPT_FRESH_CONNECT, 1L);
@@ -311,9 +334,14 @@ is_framed(const struct fetch_transfer *t, const struct fetch_response *response)
 	const long status = status_of(t);
 	curl_off_t length = -1;
 	struct str coding;
+	long version = 0;
 
 	if (status < 200)
 		return false;
+	/* HTTP/2 tells the end of every body. */
+	(void)curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
+	if (version == CURL_HTTP_VERSION_2_0)
+		return true;
 	if (status == 204 || status == 304)
 		return true;
 	(void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,

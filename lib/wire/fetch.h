@@ -31,6 +31,9 @@ struct fetch_request {
 	const char *headers[FETCH_HEADERS_MAX];
 	struct str body; /* empty for GET */
 	bool once; /* at most one sending, ever */
+	/* HTTP/2, many exchanges over one connection; without TLS from the
+	 * first byte on. */
+	bool is_http2;
 	/*
 	 * http and private addresses are allowed.  One answer for all requests
 	 * of a fetcher, because a connection is judged when it is made.
