@@ -114,7 +114,7 @@ test: deps-test check
 	@$(MAKE) -s CC=gcc unit
 	@$(MAKE) -s CC=clang SAN=address,undefined unit fuzz-regressions
 	@build/tests/faults/life all 20
-	@build/tests/faults/model
+	@build/tests/faults/model 1 10
 	@tests/run-beside "nice -n 19 tests/fuzz/run $(FUZZ_S) $(FUZZERS)" \
 	    sh -c 'RENDIO_BUILD=build-clang-san tests/api/run && RENDIO_BUILD=build tests/api/run'
 

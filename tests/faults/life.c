@@ -209,7 +209,11 @@ order(int i, int phone)
 		    .cost_credits = COST },
 		.prompt = STR("a quiet sea"),
 		.open_max_free = 200,
-		.open_max_premium = 200 };
+		.open_max_premium = 200,
+		.guest_per_hour = 200,
+		.free_per_hour = 200,
+		.premium_per_hour = 200,
+		.per_minute = 200 };
 	struct job_receipt receipt;
 	enum err err;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model [WORKERS] -- every state that a job can get into, by the real functions.
+ * model [WORKERS [SECONDS]] -- every state that a job can get into, by the real functions.
  *
  * One job, WORKERS (1, the default, or 2) that may die or be slow at any moment, a provider that
  * accepts, loses its answers, makes, fails and reports whenever it likes, as
@@ -13,7 +13,8 @@
  * and an end in reach: if everybody dies and the provider never says a word
  * again, a worker and time alone must bring it.  What has ended stays so.
  *
- * It prints how many states and steps there were.
+ * It prints how many states and steps there were.  With SECONDS it looks no
+ * longer than that, of the processor's time, and says that it stopped.
  */
 
 #include "base/buf.h"
@@ -31,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NOW INT64_C(1790000000000)
@@ -72,6 +74,8 @@ static const char *path[DEPTH_MAX];
 static int depth;
 static int64_t transitions, ends;
 static int workers = 1;
+static clock_t until; /* 0 = the end */
+static bool has_stopped;
 
 _Noreturn static void
 wrong(const char *what)
@@ -620,7 +624,8 @@ explore(void)
 	const enum job_state was = job_state();
 
 	MUST(++depth < DEPTH_MAX);
-	for (int step = 0; step < STEPS; step++) {
+	has_stopped |= until != 0 && clock() > until;
+	for (int step = 0; step < STEPS && !has_stopped; step++) {
 		before = env;
 		MUST(db_script(db, "SAVEPOINT step") == OK);
 		if (happen(step)) {
@@ -659,7 +664,11 @@ order(void)
 		    .cost_credits = 4 },
 		.prompt = STR("a quiet sea"),
 		.open_max_free = 9,
-		.open_max_premium = 9 };
+		.open_max_premium = 9,
+		.guest_per_hour = 200,
+		.free_per_hour = 200,
+		.premium_per_hour = 200,
+		.per_minute = 200 };
 	struct job_receipt receipt;
 
 	MUST(catalog_active_model(db, &active) == OK);
@@ -700,6 +709,8 @@ main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "2") == 0)
 		workers = WORKERS_MAX;
+	if (argc > 2)
+		until = strtol(argv[2], NULL, 10) * CLOCKS_PER_SEC;
 	(void)snprintf(dir, sizeof(dir), "/tmp/rendio-model-XXXXXX");
 	if (sodium_init() < 0 || mkdtemp(dir) == NULL || atexit(clear) != 0)
 		return 2;
@@ -711,8 +722,9 @@ main(int argc, char **argv)
 	MUST(db_batch(db, run, NULL) == ERR_CONFLICT);
 	db_close(db);
 	printf("%lld states of %lld databases (%lld of them ends),"
-	       " %lld steps: no bad one\n",
+	       " %lld steps%s: no bad one\n",
 	    (long long)worlds.count, (long long)databases.count,
-	    (long long)ends, (long long)transitions);
+	    (long long)ends, (long long)transitions,
+	    has_stopped ? ", stopped there" : "");
 	return 0;
 }
