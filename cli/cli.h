@@ -20,6 +20,7 @@ struct args {
 	char **arg;
 	bool is_json;
 	bool has_files; /* --files */
+	bool is_offline; /* --offline */
 	bool is_check; /* --check */
 	const char *reason; /* NULL = not given */
 	const char *ttl_s; /* NULL = not given */
@@ -54,6 +55,7 @@ enum {
 	OPTION_CURSOR = 1 << 9,
 	OPTION_KEEP = 1 << 10,
 	OPTION_FILES = 1 << 11,
+	OPTION_OFFLINE = 1 << 12,
 	OPTION_CHECK = 1 << 12,
 	OPTION_ANY =
 	    1 << 30, /* it reads its words by itself, behind its name */

@@ -4,14 +4,17 @@
  * how to put it right.
  */
 
-#include "cli.h"
+#include "archive.h"
+#include "doctor.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "domain/alarms.h"
 #include "domain/deletions.h"
 #include "domain/devices.h"
 #include "domain/purchases.h"
 #include "domain/spend.h"
+#include "domain/watches.h"
 #include "provider/appleid.h"
 #include "provider/appstore.h"
 #include "wire/es256.h"
@@ -46,27 +49,9 @@
 /* Providers show their history for so long at least. */
 #define LOST_WITHIN_MS (INT64_C(7) * 24 * 3600 * 1000)
 
-#define DOCTOR_PATH_BYTES_MAX 4096
-
-enum level { GREEN, YELLOW, RED };
-
-struct doctor {
-	const char *state_dir;
-	struct buf out;
-	struct json_writer json;
-	bool is_json;
-	bool has_color;
-	bool has_red;
-};
-
-/* One line: what was looked at, how it is, and the fix if it is not well. */
-static void
-note(struct doctor *d, enum level level, const char *what, const char *fix,
-    const char *format, ...) __attribute__((format(printf, 5, 6)));
-
-static void
-note(struct doctor *d, enum level level, const char *what, const char *fix,
-    const char *format, ...)
+void
+doctor_note(struct doctor *d, enum level level, const char *what,
+    const char *fix, const char *format, ...)
 {
 	static const char *const names[] = { "ok", "warning", "error" };
 	static const char *const colors[] = { "\033[32m", "\033[33m",
@@ -93,8 +78,8 @@ note(struct doctor *d, enum level level, const char *what, const char *fix,
 		(void)printf("%24sfix: %s\n", "", fix);
 }
 
-static bool
-path_in(const struct doctor *d, const char *name,
+bool
+doctor_path(const struct doctor *d, const char *name,
     char path[DOCTOR_PATH_BYTES_MAX])
 {
 	return snprintf(path, DOCTOR_PATH_BYTES_MAX, "%s/%s", d->state_dir,
@@ -137,13 +122,13 @@ check_keys(struct doctor *d, const struct config *config)
 	buf_init(&problem, 8192);
 	if (!keys_load(d->state_dir, config_text(config, CONFIG_ANON_KEY),
 		&keys, &problem))
-		note(d, RED, "keys", "rendio init", "%s", problem.ptr);
-	else if (!path_in(d, "keys", path) || is_open_to_others(path))
-		note(d, RED, "keys",
+		doctor_note(d, RED, "keys", "rendio init", "%s", problem.ptr);
+	else if (!doctor_path(d, "keys", path) || is_open_to_others(path))
+		doctor_note(d, RED, "keys",
 		    "chmod 700 the directory and 600 its files",
 		    "others can read %s", path);
 	else
-		note(d, GREEN, "keys", "", "present, for us alone");
+		doctor_note(d, GREEN, "keys", "", "present, for us alone");
 	keys_wipe(&keys);
 	buf_free(&problem);
 }
@@ -176,10 +161,10 @@ check_purchases(struct doctor *d, const struct config *config)
 
 	buf_init(&problem, 512);
 	if (appstore_is_ready(config, &problem))
-		note(d, GREEN, "purchases", "", "of %s",
+		doctor_note(d, GREEN, "purchases", "", "of %s",
 		    appstore_bundle_id(config));
 	else
-		note(d, RED, "purchases", "mend the configuration", "%s",
+		doctor_note(d, RED, "purchases", "mend the configuration", "%s",
 		    problem.ptr);
 	buf_free(&problem);
 	appstore_forget();
@@ -194,13 +179,15 @@ check_certificate(struct doctor *d)
 	char path[DOCTOR_PATH_BYTES_MAX];
 	int days;
 
-	if (!path_in(d, "tls/cert.pem", path) || !days_left(path, &days))
-		note(d, RED, "certificate", fix, "no certificate in %s", path);
+	if (!doctor_path(d, "tls/cert.pem", path) || !days_left(path, &days))
+		doctor_note(d, RED, "certificate", fix, "no certificate in %s",
+		    path);
 	else if (days < CERTIFICATE_DAYS_MIN)
-		note(d, RED, "certificate", fix, "%s ends in %d days", path,
-		    days);
+		doctor_note(d, RED, "certificate", fix, "%s ends in %d days",
+		    path, days);
 	else
-		note(d, GREEN, "certificate", "", "good for %d days", days);
+		doctor_note(d, GREEN, "certificate", "", "good for %d days",
+		    days);
 }
 
 /* A service of Apple that wants requests signed by a key of the team. */
@@ -248,17 +235,19 @@ check_apple_service(struct doctor *d, const struct config *config,
     const struct apple_service *service)
 {
 	if (config_is_sandbox(config) && !config_is_set(config, service->url))
-		note(d, GREEN, service->what, "", "the sandbox's stand-in");
+		doctor_note(d, GREEN, service->what, "",
+		    "the sandbox's stand-in");
 	else if (!config_is_set(config, CONFIG_APPLE_TEAM_ID) ||
 	    !config_is_set(config, service->key_id) ||
 	    !config_is_set(config, service->key_file))
-		note(d, RED, service->what, service->fix, "not configured");
+		doctor_note(d, RED, service->what, service->fix,
+		    "not configured");
 	else if (!signs(config, service))
-		note(d, RED, service->what, service->fix,
+		doctor_note(d, RED, service->what, service->fix,
 		    "%s cannot be read, or is no key that signs",
 		    config_text(config, service->key_file));
 	else
-		note(d, GREEN, service->what, "", "signs by key %s",
+		doctor_note(d, GREEN, service->what, "", "signs by key %s",
 		    config_text(config, service->key_id));
 }
 
@@ -269,7 +258,7 @@ check_apple(struct doctor *d, const struct config *config)
 	     i < sizeof(apple_services) / sizeof(apple_services[0]); i++)
 		check_apple_service(d, config, &apple_services[i]);
 	if (!appleid_is_configured(config))
-		note(d, YELLOW, "apple id",
+		doctor_note(d, YELLOW, "apple id",
 		    "set RENDIO_APPLE_BUNDLE_ID or RENDIO_APPLEID_CLIENT_IDS",
 		    "no app is named: nobody can sign in with Apple");
 }
@@ -281,7 +270,7 @@ check_clock(struct doctor *d)
 	char text[CLOCK_TEXT_BYTES];
 
 	clock_format(now_ms < 0 ? 0 : now_ms, text);
-	note(d, now_ms < CLOCK_MS_MIN ? RED : GREEN, "clock",
+	doctor_note(d, now_ms < CLOCK_MS_MIN ? RED : GREEN, "clock",
 	    "set the clock: tokens and Apple's signatures depend on it", "%s",
 	    text);
 }
@@ -294,13 +283,13 @@ check_disk(struct doctor *d)
 	uint64_t free_bytes;
 
 	if (statvfs(d->state_dir, &vfs) != 0) {
-		note(d, RED, "disk", "rendio init", "%s: %s", d->state_dir,
-		    strerror(errno));
+		doctor_note(d, RED, "disk", "rendio init", "%s: %s",
+		    d->state_dir, strerror(errno));
 		return;
 	}
 	free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
-	note(d, free_bytes < DISK_FREE_BYTES_MIN ? RED : GREEN, "disk", fix,
-	    "%llu MiB free", (unsigned long long)(free_bytes >> 20));
+	doctor_note(d, free_bytes < DISK_FREE_BYTES_MIN ? RED : GREEN, "disk",
+	    fix, "%llu MiB free", (unsigned long long)(free_bytes >> 20));
 }
 
 static void
@@ -310,7 +299,7 @@ check_database(struct doctor *d)
 
 	state_examine(d->state_dir, &db);
 	if (db.engine_has_reset_race)
-		note(d, YELLOW, "engine",
+		doctor_note(d, YELLOW, "engine",
 		    "`make SQLITE=DIR` links the amalgamation in DIR, 3.51.3"
 		    " or newer",
 		    "%s can corrupt a file when two processes checkpoint and"
@@ -319,23 +308,23 @@ check_database(struct doctor *d)
 		    " program open the database",
 		    db.engine);
 	else
-		note(d, GREEN, "engine", "", "%s", db.engine);
+		doctor_note(d, GREEN, "engine", "", "%s", db.engine);
 	if (!db.is_open) {
-		note(d, RED, "database", "rendio init",
+		doctor_note(d, RED, "database", "rendio init",
 		    "it cannot be opened in %s", d->state_dir);
 		return;
 	}
-	note(d, db.version == db.newest_version ? GREEN : RED, "schema",
+	doctor_note(d, db.version == db.newest_version ? GREEN : RED, "schema",
 	    db.version < db.newest_version ?
 		"rendio migrate" :
 		"install the release that made it, or restore a backup",
 	    "version %lld, this program knows %lld", (long long)db.version,
 	    (long long)db.newest_version);
-	note(d, db.is_whole ? GREEN : RED, "database",
+	doctor_note(d, db.is_whole ? GREEN : RED, "database",
 	    "stop everything and restore the last backup",
 	    db.is_whole ? "whole" : "damaged");
-	note(d, db.log_bytes < LOG_BYTES_MAX ? GREEN : RED, "database log",
-	    "see that the worker runs: it empties the log",
+	doctor_note(d, db.log_bytes < LOG_BYTES_MAX ? GREEN : RED,
+	    "database log", "see that the worker runs: it empties the log",
 	    "%lld MiB wait to be folded into the database",
 	    (long long)(db.log_bytes >> 20));
 }
@@ -356,20 +345,20 @@ check_debts(struct doctor *d)
 	    purchases_waiting_count(state.db, &purchases) == OK &&
 	    spend_count_lost(state.db, clock_now_ms() - LOST_WITHIN_MS, &lost,
 		&late) == OK) {
-		note(d, gifts == 0 ? GREEN : YELLOW, "gifts",
+		doctor_note(d, gifts == 0 ? GREEN : YELLOW, "gifts",
 		    "each is given when its phone comes again and DeviceCheck"
 		    " answers; the log says why it did not (event devicecheck)",
 		    "%lld wait to be given", (long long)gifts);
-		note(d, steps == 0 ? GREEN : RED, "deletions",
+		doctor_note(d, steps == 0 ? GREEN : RED, "deletions",
 		    "see that the worker runs, and what its log says of them"
 		    " (event deletion)",
 		    "%lld steps have been open for more than a day",
 		    (long long)steps);
-		note(d, purchases == 0 ? GREEN : YELLOW, "sales",
+		doctor_note(d, purchases == 0 ? GREEN : YELLOW, "sales",
 		    "the table purchases says in waits_for what for: see"
 		    " docs/operations.md, Purchases",
 		    "%lld wait to be credited", (long long)purchases);
-		note(d, lost == 0 ? GREEN : YELLOW, "submissions",
+		doctor_note(d, lost == 0 ? GREEN : YELLOW, "submissions",
 		    "compare the provider's usage report with rendio spend:"
 		    " what it lists there was paid for",
 		    "%lld of unknown fate were given up in seven days, the"
@@ -378,6 +367,79 @@ check_debts(struct doctor *d)
 	}
 	state_close(&state);
 	buf_free(&problem);
+}
+
+static void
+check_backup(struct doctor *d, const struct config *config, struct db *db)
+{
+	static const char fix[] =
+	    "run `rendio backup DIRECTORY`, and see that it runs every day:"
+	    " docs/operations.md, Backups";
+	const int64_t hours_max =
+	    config_number(config, CONFIG_BACKUP_AGE_H_MAX);
+	struct backup_state state;
+	int64_t hours;
+
+	if (watches_backup(db, &state) != OK)
+		return;
+	hours = (clock_now_ms() - state.good_at_ms) / (3600 * 1000);
+	if (state.good_at_ms == 0)
+		doctor_note(d,
+		    config_is_sandbox(config) || hours_max == 0 ? GREEN : RED,
+		    "backup", fix, "none was ever made");
+	else if (state.failed_at_ms > state.good_at_ms)
+		doctor_note(d, RED, "backup", fix, "the last one failed");
+	else
+		doctor_note(d, hours_max > 0 && hours > hours_max ? RED : GREEN,
+		    "backup", fix, "the last good one is %lld h old",
+		    (long long)hours);
+}
+
+static void
+note_alarm(void *arg, const struct alarm_row *row)
+{
+	doctor_note(arg, RED, "alarm", "docs/operations.md, Alarms",
+	    "%s%s%s %s", row->name, row->subject[0] == '\0' ? "" : " of ",
+	    row->subject, row->detail);
+}
+
+/* What the worker has noticed. */
+static void
+check_alarms(struct doctor *d, const struct config *config)
+{
+	struct state state;
+	struct buf problem;
+
+	buf_init(&problem, 8192);
+	if (state_open(&state, STATE_READ, &problem)) {
+		check_backup(d, config, state.db);
+		(void)alarms_list(state.db, note_alarm, d);
+	}
+	state_close(&state);
+	buf_free(&problem);
+}
+
+/* nginx judges its own configuration. */
+static void
+check_nginx(struct doctor *d)
+{
+	char prefix[DOCTOR_PATH_BYTES_MAX], file[DOCTOR_PATH_BYTES_MAX];
+	const char *const ours[] = { "/usr/sbin/nginx", "-e", "stderr", "-t",
+		"-q", "-p", prefix, "-c", file, NULL };
+	const char *const debians[] = { "/usr/sbin/nginx", "-t", "-q", NULL };
+	bool is_ours, is_good;
+
+	is_ours = doctor_path(d, "nginx", prefix) &&
+	    doctor_path(d, "nginx/nginx.conf", file) && access(file, R_OK) == 0;
+	if (!is_ours && geteuid() != 0) {
+		doctor_note(d, YELLOW, "nginx", "run the doctor as root",
+		    "its configuration is for root to read");
+		return;
+	}
+	is_good = archive_run(is_ours ? ours : debians);
+	doctor_note(d, is_good ? GREEN : RED, "nginx",
+	    "nginx -t names the line", "%s its configuration",
+	    is_good ? "takes" : "refuses");
 }
 
 /* Does somebody answer there? Leaves errno. */
@@ -401,13 +463,14 @@ check_worker(struct doctor *d)
 {
 	char path[DOCTOR_PATH_BYTES_MAX];
 
-	if (!path_in(d, "run/worker.sock", path) || !answers(SOCK_DGRAM, path))
-		note(d, RED, "worker",
+	if (!doctor_path(d, "run/worker.sock", path) ||
+	    !answers(SOCK_DGRAM, path))
+		doctor_note(d, RED, "worker",
 		    "start `make run`, or see that cron starts rendio-worker"
 		    " every minute",
 		    "run/worker.sock: %s", strerror(errno));
 	else
-		note(d, GREEN, "worker", "", "listens");
+		doctor_note(d, GREEN, "worker", "", "listens");
 }
 
 static void
@@ -420,7 +483,7 @@ check_endpoints(struct doctor *d)
 	struct dirent *entry;
 	int answering = 0, silent = 0;
 
-	if (path_in(d, "run", path))
+	if (doctor_path(d, "run", path))
 		dir = opendir(path);
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		if (!str_ends_with(str_from(entry->d_name), STR(".sock")) ||
@@ -432,19 +495,19 @@ check_endpoints(struct doctor *d)
 			answering++;
 			continue;
 		}
-		note(d, RED, "endpoint", fix, "run/%s: %s", entry->d_name,
-		    strerror(errno));
+		doctor_note(d, RED, "endpoint", fix, "run/%s: %s",
+		    entry->d_name, strerror(errno));
 		silent++;
 	}
 	if (answering + silent == 0)
-		note(d, RED, "endpoints", fix, "none is there");
+		doctor_note(d, RED, "endpoints", fix, "none is there");
 	else
-		note(d, silent == 0 ? GREEN : YELLOW, "endpoints", fix,
+		doctor_note(d, silent == 0 ? GREEN : YELLOW, "endpoints", fix,
 		    "%d of %d answer", answering, answering + silent);
 }
 
 static void
-check_all(struct doctor *d)
+check_all(struct doctor *d, bool is_offline)
 {
 	struct config config;
 	struct buf problem;
@@ -452,8 +515,9 @@ check_all(struct doctor *d)
 	buf_init(&problem, 8192);
 	if (config_load(&config, &problem)) {
 		d->state_dir = config_text(&config, CONFIG_STATE_DIR);
-		note(d, GREEN, "configuration", "", "mode %s, state in %s",
-		    config_text(&config, CONFIG_MODE), d->state_dir);
+		doctor_note(d, GREEN, "configuration", "",
+		    "mode %s, state in %s", config_text(&config, CONFIG_MODE),
+		    d->state_dir);
 		check_keys(d, &config);
 		check_purchases(d, &config);
 		check_certificate(d);
@@ -462,10 +526,14 @@ check_all(struct doctor *d)
 		check_disk(d);
 		check_database(d);
 		check_debts(d);
+		check_alarms(d, &config);
 		check_worker(d);
 		check_endpoints(d);
+		check_nginx(d);
+		if (!is_offline)
+			doctor_look_outside(d, &config);
 	} else {
-		note(d, RED, "configuration",
+		doctor_note(d, RED, "configuration",
 		    "correct it in the file or the environment", "%s",
 		    problem.ptr);
 	}
@@ -486,7 +554,7 @@ doctor_command(const struct args *args)
 	d.json = json_writer(&d.out);
 	json_begin_object(&d.json, NULL);
 	json_begin_array(&d.json, "checks");
-	check_all(&d);
+	check_all(&d, args->is_offline);
 	json_end_array(&d.json);
 	json_bool(&d.json, "ok", !d.has_red);
 	json_end_object(&d.json);

@@ -50,8 +50,10 @@ static const struct command commands[] = {
 	    "bring the database to the newest schema\n\n"
 	    "  --check    only say whether these programs can work with it",
 	    0, 0, OPTION_CHECK, migrate_command },
-	{ "doctor", "[--json]", "check this installation and name the fixes", 0,
-	    0, OPTION_JSON, doctor_command },
+	{ "doctor", "[--offline] [--json]",
+	    "check this installation and name the fixes; asks the companies"
+	    " that are configured, unless --offline",
+	    0, 0, OPTION_JSON | OPTION_OFFLINE, doctor_command },
 	{ "audit", "[--files] [--json]",
 	    "prove that no credit and no job was lost", 0, 0,
 	    OPTION_JSON | OPTION_FILES, audit_command },
@@ -274,6 +276,8 @@ static const struct option options[] = {
 	{ "--nonce", OPTION_NONCE, false, offsetof(struct args, nonce) },
 	{ "--files", OPTION_FILES, true, offsetof(struct args, has_files) },
 	{ "--check", OPTION_CHECK, true, offsetof(struct args, is_check) },
+	{ "--offline", OPTION_OFFLINE, true,
+	    offsetof(struct args, is_offline) },
 	{ "--keep", OPTION_KEEP, false, offsetof(struct args, keep) },
 	{ "--kind", OPTION_JWS, false, offsetof(struct args, kind) },
 	{ "--root", OPTION_JWS, false, offsetof(struct args, root) },

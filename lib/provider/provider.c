@@ -142,6 +142,14 @@ read_date(struct str text, int64_t *ret_s)
 	return true;
 }
 
+bool
+provider_server_time(const struct fetch_response *response, int64_t *ret_s)
+{
+	struct str date;
+
+	return fetch_header(response, "Date", &date) && read_date(date, ret_s);
+}
+
 int64_t
 provider_retry_after_ms(const struct fetch_response *response)
 {

@@ -247,6 +247,10 @@ bool provider_lists(const char *list, const char *name);
 /* Retry-After of an answer, in milliseconds from now_ms; 0 = not given. */
 int64_t provider_retry_after_ms(const struct fetch_response *response);
 
+/* The Date of an answer, in seconds since 1970; false when it has none. */
+bool
+provider_server_time(const struct fetch_response *response, int64_t *ret_s);
+
 /* Fills *ret_error for an answer that is not a success; returns `class`. */
 enum provider_class
 provider_fail(struct provider_error *ret_error, enum provider_class class,

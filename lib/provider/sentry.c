@@ -326,17 +326,14 @@ write_envelope(const struct config *config, const struct incident *incident,
 	return ok;
 }
 
-bool
-sentry_call(const struct config *config, struct arena *arena,
-    struct str incident_text, int64_t now_ms, struct provider_call *call)
+static bool
+address(const struct config *config, struct provider_call *call)
 {
-	struct incident incident = { .time_ms = 0 };
 	struct sentry_dsn dsn;
 	char auth[256];
 
 	if (!sentry_dsn_parse(str_from(config_text(config, CONFIG_SENTRY_DSN)),
 		&dsn) ||
-	    !read_incident(json_parse(arena, incident_text), &incident) ||
 	    !str_copy(str_from(dsn.url), call->url, sizeof(call->url)))
 		return false;
 	(void)snprintf(auth, sizeof(auth),
@@ -344,7 +341,24 @@ sentry_call(const struct config *config, struct arena *arena,
 	    dsn.key);
 	return provider_call_header(call, "X-Sentry-Auth", auth) &&
 	    provider_call_header(call, "Content-Type",
-		"application/x-sentry-envelope") &&
+		"application/x-sentry-envelope");
+}
+
+bool
+sentry_empty_call(const struct config *config, struct provider_call *call)
+{
+	buf_append(&call->body, STR("{}\n"));
+	return address(config, call);
+}
+
+bool
+sentry_call(const struct config *config, struct arena *arena,
+    struct str incident_text, int64_t now_ms, struct provider_call *call)
+{
+	struct incident incident = { .time_ms = 0 };
+
+	return address(config, call) &&
+	    read_incident(json_parse(arena, incident_text), &incident) &&
 	    write_envelope(config, &incident, now_ms, &call->body);
 }
 

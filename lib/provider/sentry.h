@@ -41,6 +41,9 @@ void sentry_scrub(struct str text, struct buf *out);
 bool sentry_call(const struct config *config, struct arena *arena,
     struct str incident, int64_t now_ms, struct provider_call *call);
 
+/* An envelope with nothing in it: is our key taken? */
+bool sentry_empty_call(const struct config *config, struct provider_call *call);
+
 enum sentry_verdict {
 	SENTRY_TAKEN,
 	SENTRY_LATER, /* busy, or not reached: the same again after a wait */

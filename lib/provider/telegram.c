@@ -17,18 +17,26 @@ telegram_is_on(const struct config *config)
 	    config_is_set(config, CONFIG_TELEGRAM_CHAT_ID);
 }
 
+static bool
+make_url(const struct config *config, const char *method,
+    struct provider_call *call)
+{
+	const char *token = config_text(config, CONFIG_TELEGRAM_BOT_TOKEN);
+	char base[PROVIDER_URL_BYTES];
+
+	return provider_base(config, CONFIG_TELEGRAM_URL, TELEGRAM_URL, base) &&
+	    provider_is_plain(str_from(token), ":_-") &&
+	    snprintf(call->url, sizeof(call->url), "%s/bot%s/%s", base, token,
+		method) < (int)sizeof(call->url);
+}
+
 bool
 telegram_call(const struct config *config, struct str text,
     struct provider_call *call)
 {
-	const char *token = config_text(config, CONFIG_TELEGRAM_BOT_TOKEN);
 	struct json_writer w = json_writer(&call->body);
-	char base[PROVIDER_URL_BYTES];
 
-	if (!provider_base(config, CONFIG_TELEGRAM_URL, TELEGRAM_URL, base) ||
-	    !provider_is_plain(str_from(token), ":_-") ||
-	    snprintf(call->url, sizeof(call->url), "%s/bot%s/sendMessage", base,
-		token) >= (int)sizeof(call->url))
+	if (!make_url(config, "sendMessage", call))
 		return false;
 	json_begin_object(&w, NULL);
 	json_text(&w, "chat_id", config_text(config, CONFIG_TELEGRAM_CHAT_ID));
@@ -39,6 +47,18 @@ telegram_call(const struct config *config, struct str text,
 	json_end_object(&w);
 	return !call->body.failed &&
 	    provider_call_header(call, "Content-Type", "application/json");
+}
+
+bool
+telegram_chat_call(const struct config *config, struct provider_call *call)
+{
+	const char *chat = config_text(config, CONFIG_TELEGRAM_CHAT_ID);
+	char method[128];
+
+	return provider_is_plain(str_from(chat), "@_-") &&
+	    snprintf(method, sizeof(method), "getChat?chat_id=%s", chat) <
+	    (int)sizeof(method) &&
+	    make_url(config, method, call);
 }
 
 /* {"ok":false,"error_code":429,"parameters":{"retry_after":5}} */

@@ -21,6 +21,10 @@ bool telegram_is_on(const struct config *config);
 bool telegram_call(const struct config *config, struct str text,
     struct provider_call *call);
 
+/* Asks whether the bot is in the chat, without a word in it. */
+bool
+telegram_chat_call(const struct config *config, struct provider_call *call);
+
 enum telegram_verdict {
 	TELEGRAM_SENT,
 	TELEGRAM_LATER, /* certainly not: busy, or not reached */

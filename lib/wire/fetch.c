@@ -240,6 +240,8 @@ set_route(struct fetch_transfer *t, const struct fetch_request *request)
 	SET(easy, CURLOPT_OPENSOCKETDATA, t);
 	if (request->unix_socket != NULL)
 		SET(easy, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
+	if (request->ca_file != NULL)
+		SET(easy, CURLOPT_CAINFO, request->ca_file);
 	SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	set_version(easy, request);
 	/* libcurl repeats a request whose reused connection dies early. */

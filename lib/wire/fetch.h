@@ -29,6 +29,7 @@ struct fetch_request {
 	const char *unix_socket; /* NULL, or connect to this path */
 	/* "Name: value" without CR and LF; a NULL ends a shorter list. */
 	const char *headers[FETCH_HEADERS_MAX];
+	const char *ca_file; /* NULL, or trust the certificates in it alone */
 	struct str body; /* empty for GET */
 	bool once; /* at most one sending, ever */
 	/* HTTP/2, many exchanges over one connection; without TLS from the

@@ -404,7 +404,7 @@ async function machine(build) {
 	const [df] = (await run("df", ["--output=fstype", work])).stdout
 	    .trim().split("\n").slice(-1);
 	const { stdout: sqlite } = await run(path.join(build, "rendio"),
-	    ["doctor"]).catch((error) => error);
+	    ["doctor", "--offline"]).catch((error) => error);
 	const version = /SQLite [0-9.]+/.exec(sqlite ?? "")?.[0] ?? "SQLite";
 	return `${os.cpus().length} × ${os.cpus()[0].model.trim()}, ` +
 	    `${Math.round(os.totalmem() / 2 ** 30)} GB, ${df} on ` +

@@ -53,7 +53,8 @@ export class Sentry {
 		if (req.url !== "/api/42/envelope/" ||
 		    !req.headers["x-sentry-auth"]?.includes(`sentry_key=${KEY}`))
 			answer.status = 403;
-		if (answer.status === 200) {
+		// An envelope may be empty.
+		if (answer.status === 200 && text !== "{}\n") {
 			const [, item, event] = text.split("\n");
 			if (Buffer.byteLength(event) !== JSON.parse(item).length)
 				answer.status = 400;

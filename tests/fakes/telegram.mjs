@@ -83,6 +83,13 @@ export class Telegram {
 
 	take(req, res, text) {
 		this.calls.push({ path: req.url, body: text });
+		if (req.url === `/bot${TOKEN}/getChat?chat_id=${CHAT_ID}`) {
+			const chat = JSON.stringify({ ok: true,
+				result: { id: Number(CHAT_ID) } });
+			res.writeHead(200, { "content-length": chat.length,
+				"content-type": "application/json" }).end(chat);
+			return;
+		}
 		if (req.url !== `/bot${TOKEN}/sendMessage`)
 			return this.refuse(res, 404, "Not Found");
 		if (this.fault !== null && this.fault !== "hold")
