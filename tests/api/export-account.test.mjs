@@ -19,7 +19,7 @@ const SECTIONS = ["users", "merged_accounts", "sessions", "devices",
 	"apple_consents", "jobs", "attempts", "requests", "ledger_entries",
 	"credit_lots", "purchases", "consumption_requests", "limit_violations",
 	"subscriptions",
-	"purchase_lookups", "consents", "objects", "hold_lots", "events"];
+	"purchase_lookups", "consents", "push_tokens", "objects", "hold_lots", "events"];
 
 /** Tables under another name in the document, and what is nobody's data. */
 const NAMES = { idempotency_records: "requests",
@@ -33,6 +33,11 @@ const NOBODYS = ["models", "model_options", "model_prices", "themes",
 	"provider_reports",
 	// Admins are no users.
 	"admins", "admin_sessions", "admin_log", "switches",
+	// What the operator watches and is told, without names.
+	"alarms", "notices", "notice_channel", "upstreams", "watches",
+	"backup_state", "audit_state", "error_minutes", "schema_state",
+	// It repeats of a job and a phone what they say, for an hour.
+	"pushes",
 	// Steps exist only of who can no longer ask.
 	"deletion_steps",
 	// Keyed hashes that name nobody and end by themselves.
@@ -64,6 +69,7 @@ const LEFT_OUT = {
 	subscriptions: ["user_id", "renewal_signed_at_ms"],
 	purchase_lookups: ["user_id", "next_try_at_ms"],
 	consents: ["user_id"],
+	push_tokens: [],
 	limit_violations: ["subject"],
 	objects: ["user_id", "sha256"],
 	hold_lots: [],
@@ -78,6 +84,10 @@ let rendio, ada, bob, seen, deleted;
 before(async () => {
 	rendio = await start();
 	ada = await rendio.guest("ada");
+	const phone = await rendio.request("POST",
+	    "/functions/v1/register-push-token", { bearer: ada.access_token,
+	    body: { token: "ab".repeat(32), environment: "production" } });
+	assert.equal(phone.status, 200, phone.text);
 	bob = await rendio.guest("bob");
 	for (const who of [ada, bob])
 		await rendio.cli("user", "grant", who.user_id, "90",
