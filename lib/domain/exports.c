@@ -176,7 +176,7 @@ static const struct section {
 	    "SELECT t.token, t.environment, t.session_id, t.registered_at_ms"
 	    " FROM sessions s JOIN push_tokens t ON t.session_id = s.id"
 	    " WHERE s.user_id = ?1 ORDER BY t.registered_at_ms",
-	    { { "token", EXPORT_TEXT }, { "environment", EXPORT_TEXT },
+	    { { "phone", EXPORT_TEXT }, { "environment", EXPORT_TEXT },
 		{ "session_id", EXPORT_ID },
 		{ "registered_at", EXPORT_TIME } } },
 	{ "objects",

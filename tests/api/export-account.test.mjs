@@ -47,7 +47,9 @@ const NOBODYS = ["models", "model_options", "model_prices", "themes",
 const COLUMNS = { grant_state: "grant", is_hidden: "is_deleted",
 	key: "idempotency_key", granted_user_id: "free_credits_given",
 	accounts_count: "accounts_opened", bit_changes_count: "changes_seen",
-	rejections_count: "rejections", account_token: "app_account_token" };
+	rejections_count: "rejections", account_token: "app_account_token",
+	// What Apple calls a phone; nobody but us can use it.
+	token: "phone" };
 
 /** What only proves something, opens a door, or is our own clockwork. */
 const LEFT_OUT = {

@@ -304,7 +304,7 @@ test("an export names the phones, the end of an account forgets them",
 	assert.equal(res.status, 200);
 	const [phone, ...more] = res.json().push_tokens;
 	assert.deepEqual(more, []);
-	assert.equal(phone.token, token);
+	assert.equal(phone.phone, token);
 	assert.equal(phone.environment, "sandbox");
 	const gone = await rendio.request("POST", "/functions/v1/delete-account",
 	    { bearer: who.access_token, body: {} });
