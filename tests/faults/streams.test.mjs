@@ -36,9 +36,15 @@ const random = chance(SEED);
 
 let rendio;
 let over = false;
+let askers = [];
 
 before(async () => { rendio = await start(); });
-after(() => rendio.stop());
+after(async () => {
+	// Phones live until they are told, also when a test has failed.
+	over = true;
+	await Promise.all(askers.map((asker) => asker.stop()));
+	await rendio.stop();
+});
 
 /** A phone: it knows what it was told, and comes back whenever it is cut off. */
 class Phone {
@@ -193,14 +199,28 @@ async function each(all, work) {
 	return results;
 }
 
+/* nginx does not wait for us when the machine is too busy to shake hands. */
+const TRIES_MAX = 5;
+
+async function patiently(work) {
+	for (let i = 1; ; i++) {
+		try {
+			return await work();
+		} catch (error) {
+			if (error.code !== "ECONNRESET" || i === TRIES_MAX)
+				throw error;
+		}
+	}
+}
+
 /**
  * A job that is over, and without a film that would have to be made: what
  * changes from now on is only what we change.
  */
 async function makeJob(user) {
-	const jobId = await orderJob(rendio, user,
-	    { prompt: "A sea [fail:content]" });
-	await endOf(rendio, user, jobId);
+	const jobId = await patiently(() => orderJob(rendio, user,
+	    { prompt: "A sea [fail:content]" }));
+	await patiently(() => endOf(rendio, user, jobId));
 	return { user, id: jobId };
 }
 
@@ -263,13 +283,13 @@ function startAsker(users) {
 test(`${CLIENTS} phones drop and return, ${CHANGES} changes, seed ${SEED}`,
     async (t) => {
 	const users = await each(Array.from({ length: USERS }), (_, i) =>
-	    rendio.guest(`phone-${i}`));
+	    patiently(() => rendio.guest(`phone-${i}`)));
 	const jobs = await each(users, makeJob);
 	const phones = Array.from({ length: CLIENTS }, (_, i) =>
 	    new (i % SOCKETS_EVERY === 0 ? SocketPhone : Phone)(
 		users[i % USERS]));
 	const lives = phones.map((phone) => phone.live());
-	const askers = Array.from({ length: ASKERS }, () => startAsker(users));
+	askers = Array.from({ length: ASKERS }, () => startAsker(users));
 	const at_once = Math.min(250, Math.ceil(CHANGES / 20));
 	let struck = 0;
 
