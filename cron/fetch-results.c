@@ -128,8 +128,13 @@ is_whole(const struct step *step, const struct fetch_response *response)
 static void
 publish(struct step *step)
 {
+	const int64_t bytes = results_partial_bytes(step->result_fd);
 	enum err err;
 
+	if (step->work.video_bytes > 0 && bytes != step->work.video_bytes) {
+		refused(step, "result_of_other_size", PROVIDER_CODE_PROTOCOL);
+		return;
+	}
 	err = results_publish(&step->worker->state.config, &step->work.id,
 	    step->result_fd, &step->video.size_bytes, step->video.sha256);
 	if (err == ERR_INVALID_REQUEST)

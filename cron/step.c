@@ -21,8 +21,11 @@
 #define DOWNLOAD_TIMEOUT_MS (15 * 60 * 1000)
 #define DOWNLOAD_LOW_SPEED_BYTES_PER_S 10240
 
-/* Pages of a history that are read at one look: fal's have 48 requests. */
-#define PAGES_MAX 64
+/*
+ * Pages of a history that are read at one look, the newest first: of fal's
+ * those are 384 requests, more than end between two looks.
+ */
+#define PAGES_MAX 8
 
 #define RETRY_FIRST_MS 1000
 #define RETRY_BUSY_FIRST_MS 5000
@@ -159,7 +162,7 @@ step_tell(struct step *step, const struct provider_status *status)
 {
 	if (status->state == PROVIDER_DONE)
 		(void)attempts_succeeded(step->worker->state.db, &step->work.id,
-		    status->video_url, clock_now_ms());
+		    status->video_url, status->video_bytes, clock_now_ms());
 	else
 		step_fail(step, &status->error, false);
 }

@@ -72,7 +72,7 @@ apply(struct worker *worker, const struct report *report)
 	switch (report->outcome) {
 	case REPORT_DONE:
 		return attempts_succeeded(db, &report->attempt_id,
-		    report->video_url, now_ms);
+		    report->video_url, report->video_bytes, now_ms);
 	case REPORT_FAILED:
 		log_report(report, LOG_WARNING, "generation_failed");
 		failure = worker_failure(worker, report->error_code,

@@ -249,7 +249,8 @@ CREATE TABLE attempts (
   ended_at_ms INTEGER,
   error_code TEXT, model_id BLOB REFERENCES models (id), cost_micro_usd INTEGER NOT NULL DEFAULT 0
   CHECK (cost_micro_usd >= 0), is_ended INTEGER NOT NULL DEFAULT 0
-  CHECK (is_ended IN (0, 1)),
+  CHECK (is_ended IN (0, 1)), video_bytes INTEGER NOT NULL DEFAULT 0
+  CHECK (video_bytes >= 0),
   UNIQUE (job_id, number),
   CHECK ((state = 'new') = (sent_at_ms IS NULL) OR
     state IN ('failed', 'cancelled'))
@@ -504,7 +505,8 @@ CREATE TABLE provider_reports (
   may_try_again INTEGER NOT NULL DEFAULT 0 CHECK (may_try_again IN (0, 1)),
   is_unbilled INTEGER NOT NULL DEFAULT 0 CHECK (is_unbilled IN (0, 1)),
   received_at_ms INTEGER NOT NULL,
-  handled_at_ms INTEGER,
+  handled_at_ms INTEGER, video_bytes INTEGER NOT NULL DEFAULT 0
+  CHECK (video_bytes >= 0),
   UNIQUE (provider, request_id, body_sha256)
 ) STRICT;
 CREATE INDEX provider_reports_to_handle ON provider_reports (received_at_ms)

@@ -70,6 +70,7 @@ fill_report(struct report *report, const struct hook *hook)
 		report->outcome = REPORT_DONE;
 		(void)str_copy(str_from(hook->status->video_url),
 		    report->video_url, sizeof(report->video_url));
+		report->video_bytes = hook->status->video_bytes;
 	} else if (hook->status->state == PROVIDER_FAILED) {
 		report->outcome = REPORT_FAILED;
 		report->may_try_again = error->class == PROVIDER_RETRY_ATTEMPT;

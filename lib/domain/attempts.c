@@ -78,6 +78,7 @@ struct news {
 	int64_t due_at_ms;
 	int64_t now_ms;
 	const char *text;
+	int64_t video_bytes;
 	const struct attempt_file *video;
 	const struct attempt_file *poster;
 	const struct attempt_failure *failure;
@@ -360,7 +361,7 @@ succeeded(struct db *db, void *arg)
 {
 	static const char sql[] =
 	    "UPDATE attempts SET state = 'succeeded', video_url = ?2,"
-	    " ended_at_ms = ?3, calls_count = 0"
+	    " ended_at_ms = ?3, calls_count = 0, video_bytes = ?4"
 	    " WHERE id = ?1 AND state = 'accepted'";
 	static const char user_sql[] = "SELECT user_id FROM jobs WHERE id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
@@ -381,6 +382,7 @@ succeeded(struct db *db, void *arg)
 	db_bind_uuid(stmt, 1, n->id);
 	db_bind_text(stmt, 2, n->text);
 	db_bind_int64(stmt, 3, n->now_ms);
+	db_bind_int64(stmt, 4, n->video_bytes);
 	err = db_run(stmt);
 	/* The file's row comes before the file. */
 	if (err == OK)
@@ -397,9 +399,12 @@ succeeded(struct db *db, void *arg)
 
 enum err
 attempts_succeeded(struct db *db, const struct uuid *id, const char *video_url,
-    int64_t now_ms)
+    int64_t video_bytes, int64_t now_ms)
 {
-	struct news n = { .id = id, .text = video_url, .now_ms = now_ms };
+	struct news n = { .id = id,
+		.text = video_url,
+		.video_bytes = video_bytes,
+		.now_ms = now_ms };
 
 	return db_transaction(db, succeeded, &n);
 }

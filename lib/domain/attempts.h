@@ -69,6 +69,7 @@ struct attempt_work {
 	int64_t sent_at_ms;
 	struct attempt_handle handle;
 	char video_url[ATTEMPT_VIDEO_URL_BYTES];
+	int64_t video_bytes; /* that its file must have; 0 = not told */
 };
 
 /* What the worker knows of the provider that serves a company's models. */
@@ -130,9 +131,9 @@ attempts_later(struct db *db, const struct uuid *id, int64_t due_at_ms);
 /* It is over, we were told: asking is due now. */
 enum err attempts_look(struct db *db, const struct uuid *id, int64_t now_ms);
 
-/* It is made and can be fetched. */
+/* It is made and can be fetched; a video_bytes of 0 = not told. */
 enum err attempts_succeeded(struct db *db, const struct uuid *id,
-    const char *video_url, int64_t now_ms);
+    const char *video_url, int64_t video_bytes, int64_t now_ms);
 
 /* The provider is done with it; what came of it could not be read yet. */
 enum err

@@ -18,7 +18,7 @@
 	"   AND p.resolution = j.resolution AND p.has_audio = j.has_audio)," \
 	"  (SELECT MAX(p.provider_micro_usd_per_second)" \
 	"   FROM model_prices p WHERE p.model_id = a.model_id))," \
-	" j.cost_credits, j.wish = 'given_up' FROM jobs j" \
+	" j.cost_credits, j.wish = 'given_up', a.video_bytes FROM jobs j" \
 	" JOIN attempts a ON a.job_id = j.id AND a.number =" \
 	"  (SELECT MAX(number) FROM attempts WHERE job_id = j.id)" \
 	" JOIN models m ON m.id = a.model_id"
@@ -76,6 +76,7 @@ read_work(struct db_stmt *stmt, struct attempt_work *w, struct row *row)
 	copy(stmt, 20, w->handle.result_url, sizeof(w->handle.result_url));
 	copy(stmt, 21, w->handle.cancel_url, sizeof(w->handle.cancel_url));
 	copy(stmt, 22, w->video_url, sizeof(w->video_url));
+	w->video_bytes = db_column_int64(stmt, 30);
 	w->sent_at_ms = db_column_int64(stmt, 23);
 	copy(stmt, 24, w->omits, sizeof(w->omits));
 	w->model_id = db_column_uuid(stmt, 25);

@@ -20,8 +20,8 @@ add(struct db *db, void *arg)
 	static const char sql[] =
 	    "INSERT INTO provider_reports (id, provider, request_id,"
 	    " attempt_id, body_sha256, outcome, video_url, error_code,"
-	    " may_try_again, is_unbilled, received_at_ms)"
-	    " SELECT ?1, ?2, ?3, id, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
+	    " may_try_again, is_unbilled, received_at_ms, video_bytes)"
+	    " SELECT ?1, ?2, ?3, id, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12"
 	    " FROM attempts WHERE id = ?4"
 	    " ON CONFLICT (provider, request_id, body_sha256) DO NOTHING";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
@@ -42,6 +42,7 @@ add(struct db *db, void *arg)
 	db_bind_bool(stmt, 9, r->may_try_again);
 	db_bind_bool(stmt, 10, r->is_unbilled);
 	db_bind_int64(stmt, 11, a->now_ms);
+	db_bind_int64(stmt, 12, r->video_bytes);
 	return db_run(stmt);
 }
 
@@ -77,6 +78,7 @@ read_report(struct db_stmt *stmt, struct report *r)
 		.id = db_column_uuid(stmt, 0),
 		.attempt_id = db_column_uuid(stmt, 3),
 		.outcome = REPORT_LOOK,
+		.video_bytes = db_column_int64(stmt, 12),
 		.may_try_again = db_column_bool(stmt, 7),
 		.is_unbilled = db_column_bool(stmt, 8),
 		.is_bound = !db_column_is_null(stmt, 10) ||
@@ -102,7 +104,8 @@ reports_next(struct db *db, bool *ret_found, struct report *ret_report)
 	static const char sql[] =
 	    "SELECT r.id, r.provider, r.request_id, r.attempt_id, r.outcome,"
 	    " r.video_url, r.error_code, r.may_try_again, r.is_unbilled,"
-	    " a.state, a.request_id, m.endpoint FROM provider_reports r"
+	    " a.state, a.request_id, m.endpoint, r.video_bytes"
+	    " FROM provider_reports r"
 	    " JOIN attempts a ON a.id = r.attempt_id"
 	    " JOIN models m ON m.id = a.model_id"
 	    " WHERE r.handled_at_ms IS NULL ORDER BY r.received_at_ms LIMIT 1";

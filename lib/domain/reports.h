@@ -19,6 +19,7 @@ struct report {
 	struct uuid attempt_id;
 	enum report_outcome outcome;
 	char video_url[ATTEMPT_VIDEO_URL_BYTES]; /* when DONE */
+	int64_t video_bytes; /* of it; 0 = not told */
 	char error_code[32]; /* when FAILED */
 	bool may_try_again;
 	bool is_unbilled;

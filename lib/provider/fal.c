@@ -343,7 +343,7 @@ read_output(const struct json *body, const struct fetch_response *response,
 		return fal_read_error(body, &context, &status->error);
 	}
 	status->state = PROVIDER_DONE;
-	return fal_read_video(body, status->video_url);
+	return fal_read_video(body, status);
 }
 
 static bool
@@ -447,7 +447,7 @@ read_item(const struct json *item, struct provider_status *status)
 		.state = PROVIDER_ENDED,
 		.queue_position = -1,
 	};
-	if (fal_read_video(output, status->video_url)) {
+	if (fal_read_video(output, status)) {
 		status->state = PROVIDER_DONE;
 		return;
 	}

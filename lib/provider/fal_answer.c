@@ -52,13 +52,16 @@ look_up(const struct verdict *verdicts, size_t count, struct str type,
 }
 
 bool
-fal_read_video(const struct json *output, char url[FETCH_URL_BYTES_MAX])
+fal_read_video(const struct json *output, struct provider_status *status)
 {
+	const struct json *video = json_member(output, "video");
 	struct str text;
 
-	return json_to_str(json_member(json_member(output, "video"), "url"),
-		   &text) &&
-	    text.len > 0 && str_copy(text, url, FETCH_URL_BYTES_MAX);
+	if (!json_to_int64(json_member(video, "file_size"), 0, JSON_INT_MAX,
+		&status->video_bytes))
+		status->video_bytes = 0;
+	return json_to_str(json_member(video, "url"), &text) && text.len > 0 &&
+	    str_copy(text, status->video_url, sizeof(status->video_url));
 }
 
 /* Is one of the words of a detail's loc ["body","prompt"] this? */

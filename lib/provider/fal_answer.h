@@ -25,8 +25,8 @@ struct fal_context {
 	bool is_retryable; /* X-Fal-Retryable: true */
 };
 
-/* Copies output.video.url; false when there is none. */
-bool fal_read_video(const struct json *output, char url[FETCH_URL_BYTES_MAX]);
+/* Takes output.video's url and size over; false when there is no url. */
+bool fal_read_video(const struct json *output, struct provider_status *status);
 
 /*
  * Why a request failed, out of an error body.  False when the body says

@@ -153,8 +153,7 @@ fal_webhook_read(struct arena *arena, const struct fal_webhook *webhook,
 		return false;
 	payload = json_member(body, "payload");
 	context.http_status = status_in(body);
-	if (str_equal(word, STR("OK")) &&
-	    fal_read_video(payload, status.video_url))
+	if (str_equal(word, STR("OK")) && fal_read_video(payload, &status))
 		status.state = PROVIDER_DONE;
 	else if (str_equal(word, STR("ERROR")) &&
 	    fal_read_error(payload, &context, &status.error))

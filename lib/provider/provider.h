@@ -106,6 +106,7 @@ struct provider_status {
 	int64_t queue_position; /* -1 = not told */
 	struct provider_error error; /* when FAILED */
 	char video_url[FETCH_URL_BYTES_MAX]; /* when DONE */
+	int64_t video_bytes; /* of it; 0 = not told */
 };
 
 /*

@@ -65,6 +65,8 @@ function scriptOf(input) {
 export class Fal {
 	/** Every accepted request, by id; each was paid for. */
 	requests = new Map();
+	/** Those that have ended, in that order. */
+	ended = [];
 	/** Submissions that were accepted, by our attempt's URL. */
 	paid = new Map();
 	/** Submissions that arrived, accepted or not, by the same. */
@@ -259,6 +261,7 @@ export class Fal {
 		this.running--;
 		request.state = "COMPLETED";
 		request.ended_at = new Date().toISOString();
+		this.ended.push(request);
 		await this.tell(request);
 	}
 
@@ -475,29 +478,34 @@ export class Fal {
 		send(200, this.output(request), headers);
 	}
 
+	/** A line of the history, written once. */
+	historyOf(request) {
+		const failed = this.failure(request);
+		return request.line ??= pythonJson({
+			request_id: request.request_id,
+			endpoint_id: request.endpoint, sent_at: request.sent_at,
+			started_at: request.sent_at, ended_at: request.ended_at,
+			status_code: failed?.[0] ?? 200, duration: 1.5,
+			json_input: request.input,
+			json_output: failed ? { detail: [{ type: failed[1] }] } :
+			    this.output(request) });
+	}
+
 	serveHistory(url, send) {
 		const endpoint = url.searchParams.get("endpoint_id");
-		const start = Date.parse(url.searchParams.get("start"));
+		const start = url.searchParams.get("start");
 		const from = Number(url.searchParams.get("cursor") ?? 0);
 		const limit = Number(url.searchParams.get("limit") ?? 50);
-		const items = [...this.requests.values()].filter((request) =>
-		    request.endpoint === endpoint && request.state === "COMPLETED" &&
-		    request.script.history !== "off" &&
-		    Date.parse(request.sent_at) >= start)
-		    .sort((a, b) => a.ended_at < b.ended_at ? 1 : -1)
-		    .slice(from, from + limit).map((request) => {
-			const failed = this.failure(request);
-			return { request_id: request.request_id,
-				endpoint_id: endpoint, sent_at: request.sent_at,
-				started_at: request.sent_at, ended_at: request.ended_at,
-				status_code: failed?.[0] ?? 200, duration: 1.5,
-				json_input: request.input,
-				json_output: failed ? { detail: [{ type: failed[1] }] } :
-				    this.output(request) };
-		    });
-		const more = items.length === limit;
-		send(200, { items, has_more: more,
-			next_cursor: more ? String(from + limit) : null });
+		const all = this.ended.filter((request) =>
+		    request.endpoint === endpoint && request.sent_at >= start &&
+		    request.script.history !== "off").reverse();
+		const page = all.slice(from, from + limit);
+		const next = from + limit < all.length ?
+		    `"${from + limit}"` : "null";
+
+		send(200, `{"items": [${page.map((request) =>
+		    this.historyOf(request)).join(", ")}], "next_cursor": ` +
+		    `${next}, "has_more": ${next !== "null"}}`);
 	}
 
 	async serveFile(req, url, res, send) {

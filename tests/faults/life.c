@@ -348,7 +348,7 @@ poll(const struct attempt_work *work)
 		(void)attempts_end(db, &work->id, &failure, world->now_ms);
 	else
 		(void)attempts_succeeded(db, &work->id,
-		    "https://cdn.test/v.mp4", world->now_ms);
+		    "https://cdn.test/v.mp4", 0, world->now_ms);
 }
 
 static const char video[] = "\0\0\0\x18"
@@ -396,7 +396,7 @@ take_reports(void)
 	while (reports_next(db, &found, &what) == OK && found) {
 		if ((what.is_bound && !what.is_over &&
 			attempts_succeeded(db, &what.attempt_id, what.video_url,
-			    world->now_ms) != OK) ||
+			    what.video_bytes, world->now_ms) != OK) ||
 		    reports_handled(db, &what.id, world->now_ms) != OK)
 			return;
 	}

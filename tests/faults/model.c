@@ -354,7 +354,7 @@ static enum err
 tell_end(const struct uuid *attempt, enum knows knows)
 {
 	return knows == HAS_MADE_IT ?
-	    attempts_succeeded(db, attempt, "https://cdn.test/v.mp4",
+	    attempts_succeeded(db, attempt, "https://cdn.test/v.mp4", 0,
 		env.now_ms) :
 	    attempts_end(db, attempt, &provider_failure, env.now_ms);
 }

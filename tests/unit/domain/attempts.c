@@ -358,7 +358,7 @@ a_completed_job_takes_no_late_news(void **state)
 	assert_int_equal(tell_stored(f->db, &id, 1, sha256, NOW + HOUR), OK);
 	before = events(f);
 	assert_int_equal(attempts_failed(f->db, &id, "failed", NOW + HOUR), OK);
-	assert_int_equal(attempts_succeeded(f->db, &id, "https://x.test/",
+	assert_int_equal(attempts_succeeded(f->db, &id, "https://x.test/", 0,
 			     NOW + HOUR),
 	    OK);
 	assert_int_equal(attempts_progress(f->db, &id, true, -1, NOW, NOW), OK);
@@ -387,7 +387,8 @@ a_job_that_failed_takes_no_late_success(void **state)
 	    OK);
 	assert_int_equal(attempts_failed(f->db, &id, "provider_failed", NOW),
 	    OK);
-	assert_int_equal(attempts_succeeded(f->db, &id, "https://x.test/", NOW),
+	assert_int_equal(attempts_succeeded(f->db, &id, "https://x.test/", 0,
+			     NOW),
 	    OK);
 	assert_int_equal(tell_stored(f->db, &id, 1, sha256, NOW), ERR_CONFLICT);
 	assert_int_equal(state_of(f, &job_id), JOB_FAILED);
@@ -479,7 +480,7 @@ a_job_that_the_provider_never_finishes_is_lost_and_released_once(void **state)
 	assert_int_equal(balance_of(f, &f->ada), 40);
 	assert_int_equal(ended_at(f, NOW + LIFE + HOUR), 0);
 	/* The result comes too late: nothing is charged any more. */
-	assert_int_equal(attempts_succeeded(f->db, &id, "https://x.test/",
+	assert_int_equal(attempts_succeeded(f->db, &id, "https://x.test/", 0,
 			     NOW + LIFE + HOUR),
 	    OK);
 	assert_int_equal(state_of(f, &job_id), JOB_LOST);
@@ -534,7 +535,7 @@ no_more_is_submitted_than_there_are_slots(void **state)
 			     NOW),
 	    OK);
 	assert_int_equal(lease_up_to(f, NOW, 2, 16, &works, &ended), 0);
-	assert_int_equal(attempts_succeeded(f->db, &first, "https://x.test/",
+	assert_int_equal(attempts_succeeded(f->db, &first, "https://x.test/", 0,
 			     NOW),
 	    OK);
 	/* Fetching needs no slot: the result and one more submission. */

@@ -56,7 +56,7 @@ complete_job(const struct fixture *f, const char *key, bool is_hidden,
 	const struct uuid id = accept_job(f, key, ret_job_id);
 	uint8_t hash[32];
 
-	assert_int_equal(attempts_succeeded(f->db, &id, "https://cdn.test/",
+	assert_int_equal(attempts_succeeded(f->db, &id, "https://cdn.test/", 0,
 			     NOW),
 	    OK);
 	if (is_hidden)
@@ -120,7 +120,7 @@ set_up_world(void **state)
 	assert_int_equal(attempts_failed(f->db, &id, "failed", NOW), OK);
 	w->storing_attempt = accept_job(f, "storing", &w->storing);
 	assert_int_equal(attempts_succeeded(f->db, &w->storing_attempt,
-			     "https://cdn.test/", NOW + MINUTE),
+			     "https://cdn.test/", 0, NOW + MINUTE),
 	    OK);
 	(void)accept_job(f, "waiting", &w->waiting);
 	w->submitting = submit(f, "submitting");

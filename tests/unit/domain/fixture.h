@@ -388,7 +388,7 @@ storing_attempt(const struct fixture *f, struct uuid *ret_job_id)
 	const struct uuid id = accepted_attempt(f, ret_job_id);
 
 	assert_int_equal(attempts_succeeded(f->db, &id,
-			     "https://cdn.test/video.mp4", NOW + MINUTE),
+			     "https://cdn.test/video.mp4", 0, NOW + MINUTE),
 	    OK);
 	return id;
 }

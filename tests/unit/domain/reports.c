@@ -95,7 +95,7 @@ a_video_that_comes_after_it_was_lost_is_given_for_nothing(void **state)
 	assert_false(report.is_over);
 	assert_true(report.is_bound);
 	assert_string_equal(report.bound_id, "request-1");
-	assert_int_equal(attempts_succeeded(f->db, &id, "https://x.test/",
+	assert_int_equal(attempts_succeeded(f->db, &id, "https://x.test/", 0,
 			     LATE),
 	    OK);
 	assert_int_equal(tell_stored(f->db, &id, 1, sha256, LATE), OK);
