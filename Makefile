@@ -118,9 +118,10 @@ test: deps-test check
 	@tests/run-beside "nice -n 19 tests/fuzz/run $(FUZZ_S) $(FUZZERS)" \
 	    sh -c 'RENDIO_BUILD=build-clang-san tests/api/run && RENDIO_BUILD=build tests/api/run'
 
+# ONLY="memory peers": some parts, see tests/bench/run.
 bench: deps-bench
 	@$(MAKE) -s -j$(JOBS) all bench-programs
-	@tests/bench/run $(BUILD)
+	@tests/bench/run $(BUILD) $(ONLY)
 
 .PHONY: bench-programs
 bench-programs: $(BUILD)/tests/bench/constant $(BUILD)/tests/bench/raw-sqlite \

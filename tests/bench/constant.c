@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * constant BODY -- what get-user-credits is measured against: a program of
- * libfcgi alone that gives every request the same answer, with the headers of
- * the real one.
+ * constant BODY PROCESSES -- what get-user-credits is measured against: a
+ * program of libfcgi alone, in as many processes, that gives every request the
+ * same answer, with the headers of the real one.
  */
 
 #include <fcgiapp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 int
 main(int argc, char **argv)
 {
 	FCGX_Request request;
 
-	if (argc != 2 || FCGX_Init() != 0 ||
-	    FCGX_InitRequest(&request, 0, 0) != 0)
+	if (argc != 3)
+		return 1;
+	for (long i = strtol(argv[2], NULL, 10); i > 1; i--)
+		if (fork() == 0) {
+			(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+			break;
+		}
+	if (FCGX_Init() != 0 || FCGX_InitRequest(&request, 0, 0) != 0)
 		return 1;
 	while (FCGX_Accept_r(&request) == 0) {
 		char head[128];
