@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/lockfile.h"
 #include "base/log.h"
+#include "base/metrics.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -139,6 +140,8 @@ lead(struct worker *worker)
 		const int64_t now_us = clock_monotonic_us();
 		int64_t wait_ms = TICK_MS;
 
+		metric_set(metrics_find(METRIC_HEARTBEATS, "worker"), 0,
+		    clock_now_ms());
 		if (now_us - began_us > LEAD_MAX_US)
 			break;
 		if (now_us >= look_us) {
@@ -270,6 +273,7 @@ main(int argc, char **argv)
 		log_line(LOG_ERROR, "start", "problem", strerror(errno));
 		return 1;
 	}
+	state_open_metrics(&worker.state.config);
 	worker.fetcher = fetcher_new();
 	lead(&worker);
 	/* The next leader binds a socket of its own. */

@@ -35,14 +35,18 @@ void
 retire_media(struct worker *worker)
 {
 	const int64_t now_ms = clock_now_ms();
+	int64_t rows = state_rows_changed(&worker->state);
 
 	/* Failures were logged; the next turn tries again. */
 	(void)jobs_retire(worker->state.db,
 	    kept_since_ms(worker, CONFIG_RESULT_DAYS, now_ms), JOBS_RETIRED_MAX,
 	    now_ms);
+	report_purge(worker, "results", rows);
+	rows = state_rows_changed(&worker->state);
 	(void)uploads_purge(worker->state.db,
 	    kept_since_ms(worker, CONFIG_UPLOAD_DAYS, now_ms),
 	    now_ms - UPLOAD_MAX_MS, JOBS_RETIRED_MAX);
+	report_purge(worker, "uploads", rows);
 }
 
 static void

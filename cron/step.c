@@ -173,7 +173,8 @@ answered(void *arg, const struct fetch_response *response)
 {
 	struct step *step = arg;
 
-	note_upstream(step->worker, step->provider->name, response);
+	note_upstream(step->worker, step->provider->name, response,
+	    clock_monotonic_us() - step->called_at_us);
 	step->told(step, response);
 }
 
@@ -210,6 +211,7 @@ step_call(struct step *step, struct provider_call *call, int sink_fd,
 		request.headers[i] =
 		    call->header[i][0] == '\0' ? NULL : call->header[i];
 	step->told = done;
+	step->called_at_us = clock_monotonic_us();
 	fetcher_start(step->worker->fetcher, &request,
 	    is_download ? done : answered, step);
 	provider_call_free(call);

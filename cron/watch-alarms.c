@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "domain/alarms.h"
 #include "domain/breakers.h"
 #include "domain/spend.h"
@@ -74,11 +75,14 @@ settle(struct worker *worker, enum alarm alarm, const struct findings *f)
 
 void
 note_upstream(struct worker *worker, const char *provider,
-    const struct fetch_response *response)
+    const struct fetch_response *response, int64_t took_us)
 {
+	struct metric *metric = metrics_find(METRIC_PROVIDER, provider);
 	struct db *db = worker->state.db;
 	char reason[32];
 
+	metric_add(metric, metric_status_index(response->status), 1);
+	metric_observe(metric, took_us);
 	if (response->phase == FETCH_ANSWERED && response->status < 500) {
 		(void)upstreams_answered(db, UPSTREAM_PROVIDER, provider);
 		return;

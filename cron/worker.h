@@ -69,6 +69,7 @@ struct step {
 	char image_url[FETCH_URL_BYTES_MAX];
 	char page[PROVIDER_PAGE_BYTES]; /* of the history; "" = the first */
 	int pages_count; /* asked for so far */
+	int64_t called_at_us; /* monotonic, of the call under way */
 	int result_fd; /* -1 unless a result is being fetched */
 	struct download download;
 	struct attempt_file video; /* once it is published */
@@ -84,6 +85,10 @@ void delete_files(struct worker *worker);
 void expire_credits(struct worker *worker);
 void finish_deletions(struct worker *worker);
 void purge(struct worker *worker);
+
+/* Logs and counts what was taken away since rows_before, if anything. */
+void report_purge(const struct worker *worker, const char *what,
+    int64_t rows_before);
 void retry_purchases(struct worker *worker);
 void end_subscriptions(struct worker *worker);
 void purge_purchases(struct worker *worker);
@@ -112,7 +117,7 @@ bool audit_is_running(struct worker *worker);
 
 /* How a question to a company went, for those who watch it. */
 void note_upstream(struct worker *worker, const char *provider,
-    const struct fetch_response *response);
+    const struct fetch_response *response, int64_t took_us);
 
 /* What a leased job needs now; each ends with step_done(). */
 void submit_job(struct step *step);

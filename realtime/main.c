@@ -15,6 +15,7 @@
 #include "app/state.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "power.h"
 #include "reply.h"
 #include "socket.h"
@@ -443,6 +444,10 @@ on_tick(lws_sorted_usec_list_t *timer)
 	publish_check(engine);
 	publish(engine);
 	conns_tick(engine);
+	metric_set(metrics_find(METRIC_CONNECTIONS, ""), 0,
+	    (int64_t)engine->conns_count);
+	metric_set(metrics_find(METRIC_HEARTBEATS, "realtime"), 0,
+	    engine->now_ms);
 	lws_sul_schedule(ticker->context, 0, &ticker->timer, on_tick,
 	    ENGINE_TICK_MS * 1000);
 }
@@ -542,6 +547,7 @@ main(void)
 	engine.started_ms = clock_now_ms();
 	arena_init(&engine.arena, ENGINE_ARENA_BYTES);
 	buf_init(&engine.text, CONN_MESSAGE_BYTES_MAX);
+	state_open_metrics(&state.config);
 	if (publish_begin(&engine) == OK)
 		serve(&engine, &signals);
 	(void)sleep(RESTART_DELAY_S);

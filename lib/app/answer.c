@@ -34,8 +34,46 @@ answer_forget_spool(struct response *res)
 	res->spool_bytes = 0;
 }
 
+/*
+ * The numeric families of the first apps: 4xxx is for the client to mend, 5xxx
+ * for us, 6xxx for a company between us (docs/decisions/0011).
+ */
+static const char *
+error_number(int status, const char *code)
+{
+	static const struct {
+		int status;
+		const char *code; /* NULL: all others of this status */
+		const char *number;
+	} rows[] = {
+		{ 400, "invalid_transaction", "ERR_6003" },
+		{ 400, "unknown_product", "ERR_6003" },
+		{ 403, "device_rejected", "ERR_6002" },
+		{ 409, "purchase_belongs_to_other_account", "ERR_6003" },
+		{ 400, NULL, "ERR_4001" },
+		{ 401, NULL, "ERR_4002" },
+		{ 402, NULL, "ERR_4003" },
+		{ 403, NULL, "ERR_4004" },
+		{ 404, NULL, "ERR_4005" },
+		{ 405, NULL, "ERR_4006" },
+		{ 409, NULL, "ERR_4007" },
+		{ 422, NULL, "ERR_4007" },
+		{ 413, NULL, "ERR_4008" },
+		{ 415, NULL, "ERR_4008" },
+		{ 429, NULL, "ERR_4009" },
+		{ 502, NULL, "ERR_6001" },
+		{ 503, NULL, "ERR_5002" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].status == status &&
+		    (rows[i].code == NULL || strcmp(rows[i].code, code) == 0))
+			return rows[i].number;
+	return "ERR_5001";
+}
+
 static void
-write_functions(struct response *res, const struct request *req,
+write_functions(struct response *res, const struct request *req, int status,
     const char *code, const char *text)
 {
 	struct json_writer w = json_writer(&res->body);
@@ -43,6 +81,7 @@ write_functions(struct response *res, const struct request *req,
 	json_begin_object(&w, NULL);
 	json_text(&w, "error", text);
 	json_text(&w, "code", code);
+	json_text(&w, "error_code", error_number(status, code));
 	json_str(&w, "request_id", req->request_id);
 	if (res->has_shortfall) {
 		json_int64(&w, "credits_remaining", res->credits_remaining);
@@ -129,7 +168,7 @@ answer_special(struct response *res, const struct endpoint *endpoint,
 	res->content_range[0] = '\0';
 	switch (endpoint->dialect) {
 	case DIALECT_FUNCTIONS:
-		write_functions(res, req, code, text);
+		write_functions(res, req, status, code, text);
 		break;
 	case DIALECT_AUTH:
 		write_auth(res, code, text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/rates.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "wire/address.h"
 
 #include <assert.h>
@@ -78,6 +79,8 @@ rates_tell(struct app *app, const struct request *req, struct response *res,
 	if (err != ERR_RATE_LIMITED)
 		return;
 	res->retry_after_s = seconds(state->retry_in_ms);
+	metric_add(metrics_find(METRIC_REFUSALS, limit_kind_name(limit->kind)),
+	    0, 1);
 	/* That a violation cannot be counted was logged: it is refused. */
 	if (limits_note_violation(app->db, limit, req->now_ms, &count) == OK)
 		report(app, req, limit, count);

@@ -8,6 +8,7 @@
 #include "app/state.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "store/db.h"
 #include "store/migrate.h"
 #include "wire/fcgi.h"
@@ -345,6 +346,16 @@ serve_batch(struct app *app, struct round *round)
 	}
 }
 
+static void
+count_request(const struct exchange *x)
+{
+	struct metric *metric =
+	    metrics_find(METRIC_REQUESTS, x->app->endpoint->name);
+
+	metric_add(metric, metric_status_index(x->res.status), 1);
+	metric_observe(metric, clock_monotonic_us() - x->began_us);
+}
+
 /* Of successes only a part is logged, if so configured; the rest is counted. */
 static bool
 is_sampled(const struct exchange *x)
@@ -395,6 +406,7 @@ exchange_end(struct exchange *x)
 	}
 	/* The line is written first: an answer that was seen was logged. */
 	log_request(x);
+	count_request(x);
 	fcgi_answer(x->fcgi, buf_str(&x->head), res->spool_fd,
 	    buf_str(&res->body));
 	unmap_pages(&x->pages);
@@ -460,24 +472,6 @@ loop(struct app *app)
 		exchange_free(&round.exchange[i]);
 }
 
-/* In live mode a missing credential is noticed now, not by a user. */
-static bool
-has_credentials(const struct app *app, struct buf *problem)
-{
-	const int *key = app->endpoint->live_keys;
-
-	if (config_is_sandbox(&app->config))
-		return true;
-	for (; key != NULL && *key >= 0; key++) {
-		if (!config_is_set(&app->config, (enum config_key) * key)) {
-			buf_appendf(problem, "%s is missing",
-			    config_name((enum config_key) * key));
-			return false;
-		}
-	}
-	return true;
-}
-
 static bool
 start(struct app *app, struct buf *problem)
 {
@@ -491,7 +485,7 @@ start(struct app *app, struct buf *problem)
 	}
 	if (!config_load(&app->config, problem) ||
 	    !state_set_log(&app->config, problem) ||
-	    !has_credentials(app, problem))
+	    !state_has_keys(&app->config, app->endpoint->live_keys, problem))
 		return false;
 	if (app->endpoint->is_sandbox_only &&
 	    !config_is_sandbox(&app->config)) {
@@ -517,6 +511,7 @@ start(struct app *app, struct buf *problem)
 	}
 	if (!state_check_schema(app->db, problem))
 		return false;
+	state_open_metrics(&app->config);
 	app->nudge_fd = nudge_sender();
 	if (app->nudge_fd < 0) {
 		buf_appendf(problem, "no socket: %s", strerror(errno));

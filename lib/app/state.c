@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/state.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "store/db.h"
 #include "store/migrate.h"
 #include "base/cleanup.h"
@@ -178,6 +179,29 @@ state_set_log(const struct config *config, struct buf *problem)
 	}
 	log_threshold(level);
 	return true;
+}
+
+bool
+state_has_keys(const struct config *config, const int *live_keys,
+    struct buf *problem)
+{
+	if (config_is_sandbox(config))
+		return true;
+	for (const int *key = live_keys; key != NULL && *key >= 0; key++) {
+		if (!config_is_set(config, (enum config_key) * key)) {
+			buf_appendf(problem, "%s is missing",
+			    config_name((enum config_key) * key));
+			return false;
+		}
+	}
+	return true;
+}
+
+void
+state_open_metrics(const struct config *config)
+{
+	if (!metrics_open(config_text(config, CONFIG_STATE_DIR)))
+		log_line(LOG_WARNING, "metrics", "problem", strerror(errno));
 }
 
 bool

@@ -47,6 +47,16 @@ void state_close(struct state *state);
 bool state_set_log(const struct config *config, struct buf *problem);
 
 /*
+ * In live mode a missing credential is noticed at the start, not by a user.
+ * live_keys ends with -1; NULL = none.
+ */
+bool state_has_keys(const struct config *config, const int *live_keys,
+    struct buf *problem);
+
+/* Counts from here on with all others; without a file, which is logged, not. */
+void state_open_metrics(const struct config *config);
+
+/*
  * Brings the database to the newest schema; refuses a newer one, and to pull
  * it away from under programs that are at work and could not live with it.
  */

@@ -5,6 +5,7 @@
 #include "domain/breakers.h"
 #include "domain/leases.h"
 #include "domain/media.h"
+#include "domain/progress.h"
 #include "domain/spend.h"
 
 #include <assert.h>
@@ -45,7 +46,7 @@ set_job(struct db *db, const struct uuid *job_id, enum job_state state,
 	CLEANUP(db_release) struct db_stmt *write = db_prepare(db, write_sql);
 	struct uuid user_id;
 	int64_t changes, old_position;
-	bool found, is_news;
+	bool found, is_moved, is_news;
 	enum err err;
 
 	db_bind_uuid(read, 1, job_id);
@@ -56,8 +57,8 @@ set_job(struct db *db, const struct uuid *job_id, enum job_state state,
 	user_id = db_column_uuid(read, 0);
 	old_position =
 	    db_column_is_null(read, 2) ? -1 : db_column_int64(read, 2);
-	is_news = old_position != queue_position ||
-	    job_state_parse(db_column_str(read, 1)) != state;
+	is_moved = job_state_parse(db_column_str(read, 1)) != state;
+	is_news = is_moved || old_position != queue_position;
 	db_bind_uuid(write, 1, job_id);
 	db_bind_text(write, 2, job_state_name(state));
 	if (queue_position >= 0)
@@ -66,6 +67,8 @@ set_job(struct db *db, const struct uuid *job_id, enum job_state state,
 	err = db_run_changes(write, &changes);
 	if (err != OK || changes == 0 || !is_news)
 		return err;
+	if (is_moved)
+		progress_job(db, job_id, state, NULL);
 	return events_append(db, EVENT_JOB, &user_id, job_id, now_ms);
 }
 
@@ -179,6 +182,8 @@ unsent(struct db *db, void *arg)
 	db_bind_int64(job, 2, n->due_at_ms);
 	db_bind_int64(job, 3, JOB_QUEUE_MAX_MS);
 	err = db_step(job, &found);
+	if (err == OK && found)
+		progress_job(db, &job_id, JOB_QUEUED, "unsent");
 	if (err != OK || !found || !db_column_bool(job, 0))
 		return err;
 	/* Its user gave it up meanwhile: nobody wants it sent any more. */
@@ -459,6 +464,8 @@ try_again(struct db *db, const struct uuid *job_id, const struct news *n)
 	err = db_run(stmt);
 	if (err == OK)
 		err = leases_add_attempt(db, job_id, n->id, n->now_ms);
+	if (err == OK)
+		progress_job(db, job_id, JOB_QUEUED, "again");
 	return err;
 }
 
@@ -541,6 +548,7 @@ stored(struct db *db, void *arg)
 		    OK :
 		    ERR_CONFLICT;
 	job_id = db_column_uuid(stmt, 0);
+	progress_job(db, &job_id, JOB_COMPLETED, NULL);
 	user_id = db_column_uuid(stmt, 1);
 	is_hidden = db_column_bool(stmt, 2);
 	is_free = db_column_bool(stmt, 3);
@@ -571,27 +579,4 @@ attempts_stored(struct db *db, const struct uuid *id,
 		.now_ms = now_ms };
 
 	return db_transaction(db, stored, &n);
-}
-
-static enum err
-cancel_told(struct db *db, void *arg)
-{
-	static const char sql[] =
-	    "UPDATE jobs SET wish = 'told', due_at_ms = ?2"
-	    " WHERE due_at_ms IS NOT NULL"
-	    " AND id = (SELECT job_id FROM attempts WHERE id = ?1)";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	const struct news *n = arg;
-
-	db_bind_uuid(stmt, 1, n->id);
-	db_bind_int64(stmt, 2, n->due_at_ms);
-	return db_run(stmt);
-}
-
-enum err
-attempts_cancel_told(struct db *db, const struct uuid *id, int64_t due_at_ms)
-{
-	struct news n = { .id = id, .due_at_ms = due_at_ms };
-
-	return db_transaction(db, cancel_told, &n);
 }

@@ -3,6 +3,7 @@
 #include "domain/credits.h"
 #include "domain/events.h"
 #include "domain/media.h"
+#include "domain/progress.h"
 
 #include <assert.h>
 
@@ -244,6 +245,8 @@ submit(struct db *db, void *arg)
 	if (err == OK)
 		err = events_append(db, EVENT_JOB, &order->user_id,
 		    &receipt->job_id, s->now_ms);
+	if (err == OK)
+		progress_job(db, &receipt->job_id, JOB_QUEUED, NULL);
 	return err;
 }
 
@@ -401,6 +404,7 @@ end_job(struct db *db, const struct uuid *job_id, enum job_state end,
 		return err;
 	user_id = db_column_uuid(stmt, 0);
 	is_free = db_column_bool(stmt, 1);
+	progress_job(db, job_id, end, error_code);
 	/* Its credits went back before. */
 	if (!is_free && keeps_charge)
 		err = credits_capture(db, &user_id, job_id, now_ms);

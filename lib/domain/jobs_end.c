@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "domain/attempts.h"
 #include "domain/events.h"
 #include "domain/jobs.h"
 #include "domain/media.h"
@@ -161,4 +162,32 @@ jobs_retire(struct db *db, int64_t before_ms, int64_t limit, int64_t now_ms)
 
 	assert(limit <= JOBS_RETIRED_MAX);
 	return db_transaction(db, retire, &what);
+}
+
+struct told {
+	const struct uuid *attempt_id;
+	int64_t due_at_ms;
+};
+
+static enum err
+cancel_told(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "UPDATE jobs SET wish = 'told', due_at_ms = ?2"
+	    " WHERE due_at_ms IS NOT NULL"
+	    " AND id = (SELECT job_id FROM attempts WHERE id = ?1)";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct told *n = arg;
+
+	db_bind_uuid(stmt, 1, n->attempt_id);
+	db_bind_int64(stmt, 2, n->due_at_ms);
+	return db_run(stmt);
+}
+
+enum err
+attempts_cancel_told(struct db *db, const struct uuid *id, int64_t due_at_ms)
+{
+	struct told n = { id, due_at_ms };
+
+	return db_transaction(db, cancel_told, &n);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/leases.h"
 #include "domain/breakers.h"
+#include "domain/progress.h"
 #include "domain/spend.h"
 
 #include <assert.h>
@@ -292,6 +293,7 @@ mark_sending(struct db *db, const struct attempt_work *w,
 	db_bind_uuid(job, 1, &w->job_id);
 	db_bind_int64(job, 2, now_ms + ATTEMPT_LEASE_MS);
 	db_bind_int64(job, 3, now_ms + policy->life_ms);
+	progress_job(db, &w->job_id, JOB_SUBMITTING, NULL);
 	return db_run(job);
 }
 

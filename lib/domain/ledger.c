@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/ledger.h"
 #include "domain/credits.h"
+#include "domain/progress.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -132,6 +133,7 @@ ledger_append(struct db *db, const struct uuid *user_id,
 	err = insert_entry(db, user_id, head, entry, hash);
 	if (err != OK)
 		return err;
+	progress_credits(db, entry->kind, entry->amount);
 	head->balance += entry->change;
 	head->number++;
 	head->hash_len = LEDGER_HASH_BYTES;

@@ -2,6 +2,7 @@
 #include "domain/purchases.h"
 #include "domain/credits.h"
 #include "domain/payers.h"
+#include "domain/progress.h"
 #include "domain/subscriptions.h"
 
 #include <assert.h>
@@ -367,6 +368,8 @@ credit(struct db *db, const struct purchase_fact *fact,
 	}
 	p->added_credits = p->credits - refunded_credits(p);
 	err = note_credited(db, p, now_ms);
+	if (err == OK && !fact->is_sandbox)
+		progress_revenue(db, fact->currency, fact->price_milli);
 	bought.credits = p->credits;
 	if (err == OK && p->credits > 0)
 		err = credits_purchase(db, &p->user_id, &bought, now_ms);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/reports.h"
 #include "domain/events.h"
+#include "domain/progress.h"
 
 static const char *const outcomes[] = {
 	[REPORT_DONE] = "done",
@@ -167,6 +168,7 @@ reopen(struct db *db, void *arg)
 		return err;
 	user_id = db_column_uuid(stmt, 0);
 	job_id = db_column_uuid(stmt, 1);
+	progress_job(db, &job_id, JOB_WAITING, "late");
 	err = reopen_attempt(db, r);
 	if (err == OK)
 		err =

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/spend.h"
+#include "domain/progress.h"
 
 #include <assert.h>
 
@@ -63,6 +64,7 @@ add(struct db *db, const struct uuid *model_id, int64_t cost_micro_usd,
 	    " SET micro_usd = micro_usd + excluded.micro_usd";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
+	progress_cost(db, cost_micro_usd);
 	db_bind_int64(stmt, 1, now_ms / SPEND_DAY_MS);
 	db_bind_uuid(stmt, 2, model_id);
 	db_bind_int64(stmt, 3, cost_micro_usd);
@@ -127,6 +129,7 @@ spend_give_back(struct db *db, const struct uuid *attempt_id)
 	err = db_run(day);
 	if (err != OK)
 		return err;
+	progress_cost(db, -db_column_int64(read, 2));
 	db_bind_uuid(write, 1, attempt_id);
 	return db_run(write);
 }

@@ -3,6 +3,7 @@
 #include "store/turn.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -203,6 +204,7 @@ db_close(struct db *db)
 		(void)sqlite3_finalize(db->cache[i].handle);
 	(void)sqlite3_close_v2(db->handle);
 	turn_close(db->turn_fd);
+	free(db->news);
 	free(db);
 }
 
@@ -445,15 +447,20 @@ abandon(struct db *db)
 static enum err
 begin(struct db *db)
 {
+	const int64_t began_us = clock_monotonic_us();
 	enum err err;
 
 	assert(db->owner == getpid());
 	assert(sqlite3_get_autocommit(db->handle));
+	assert(db->news_count == 0);
 	if (!turn_take(db->turn_fd, DB_WAIT_MAX_US / 1000))
 		return db_fail(db, "turn", SQLITE_BUSY, NULL);
 	err = control(db, "BEGIN IMMEDIATE");
 	if (err != OK)
 		turn_pass(db->turn_fd);
+	else
+		metric_observe(metrics_find(METRIC_WRITE_WAITS, ""),
+		    clock_monotonic_us() - began_us);
 	return err;
 }
 
@@ -467,6 +474,9 @@ end(struct db *db, enum err err)
 		abandon(db);
 	turn_pass(db->turn_fd);
 	assert(sqlite3_get_autocommit(db->handle));
+	if (err == OK)
+		db_tell_news(db);
+	db->news_count = 0;
 	return err;
 }
 
@@ -486,6 +496,7 @@ do_work(struct db *db, db_work *work, void *arg)
 static enum err
 run_part(struct db *db, db_work *work, void *arg)
 {
+	const size_t news_count = db->news_count;
 	enum err err;
 
 	/* After a full disk the engine has rolled back the whole. */
@@ -495,6 +506,8 @@ run_part(struct db *db, db_work *work, void *arg)
 	if (err != OK)
 		return err;
 	err = do_work(db, work, arg);
+	if (err != OK)
+		db->news_count = news_count;
 	if (sqlite3_get_autocommit(db->handle))
 		return err == OK ? ERR_SERVICE_UNAVAILABLE : err;
 	if (err != OK && control(db, "ROLLBACK TO part") != OK)

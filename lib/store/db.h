@@ -56,6 +56,16 @@ enum err db_batch(struct db *db, db_work *work, void *arg);
  */
 enum err db_snapshot(struct db *db, db_work *work, void *arg);
 
+/*
+ * Calls `tell` with a copy of these bytes, at most DB_NEWS_BYTES_MAX, when the
+ * transaction is committed, in order; never when it is rolled back.  A process
+ * that dies right after the commit tells nothing.  The caller holds a write
+ * transaction; `tell` must not touch the database.
+ */
+#define DB_NEWS_BYTES_MAX 72
+typedef void db_tell(const void *what);
+void db_on_commit(struct db *db, db_tell *tell, const void *what, size_t n);
+
 /* Is a write transaction open?  For assertions of what the caller must hold. */
 bool db_in_transaction(const struct db *db);
 

@@ -29,6 +29,12 @@ struct db_stmt {
 	bool is_stepped;
 };
 
+/* What is told when the transaction is committed. */
+struct db_news {
+	db_tell *tell;
+	_Alignas(8) uint8_t what[DB_NEWS_BYTES_MAX];
+};
+
 struct db {
 	sqlite3 *handle;
 	pid_t owner; /* a connection must not cross a fork */
@@ -39,9 +45,15 @@ struct db {
 	int64_t wait_began_us;
 	int64_t wait_max_us;
 	uint32_t jitter;
+	struct db_news *news;
+	size_t news_count;
+	size_t news_max;
 	char log_path[DB_PATH_BYTES_MAX];
 	struct db_stmt cache[DB_CACHE_SLOTS];
 };
+
+/* Tells what was noted for the commit, and forgets it. */
+void db_tell_news(struct db *db);
 
 /* Logs what went wrong and says what it is to the caller. */
 enum err db_fail(struct db *db, const char *what, int rc, const char *sql);

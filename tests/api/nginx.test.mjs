@@ -29,7 +29,8 @@ function assertError(res, status, code) {
 	assert.equal(res.headers["cache-control"], "no-store");
 	const body = res.json();
 	assert.deepEqual(Object.keys(body),
-	    ["error", "code", "message", "request_id"]);
+	    ["error", "code", "error_code", "message", "request_id"]);
+	assert.match(body.error_code, /^ERR_[45]00\d$/);
 	assert.equal(body.code, code);
 	assert.equal(body.message, body.error);
 	assert.equal(body.request_id, res.headers["x-request-id"]);
@@ -82,6 +83,15 @@ test("a path that only resembles an endpoint is not it", async () => {
 		assert.ok(status === 404 || status === 400, `${path}: ${status}`);
 		assert.match(raw, /"code":"(not_found|invalid_request)"/);
 	}
+});
+
+test("nginx's own errors speak the first language that we have", async () => {
+	for (const [wish, text] of [["tr", "Bulunamadı"], ["es-MX,en", "No encontrado"],
+		["de, tr;q=0.5", "Bulunamadı"], ["en,tr", "Not found"],
+		["fr", "Not found"], ["x".repeat(500), "Not found"]])
+		assert.equal((await rendio.request("GET", "/nowhere",
+		    { headers: { "accept-language": wish } })).json().error,
+		    text, wish);
 });
 
 test("what is inside cannot be reached from outside", async () => {

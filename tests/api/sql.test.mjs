@@ -14,7 +14,8 @@ import { root } from "./support/instance.mjs";
 const SMALL = ["models", "themes", "admins"];
 
 // Partial indexes that hold nothing but what is waiting.
-const QUEUES = ["provider_reports_to_handle", "objects_to_delete"];
+const QUEUES = ["provider_reports_to_handle", "objects_to_delete",
+	"jobs_open_by_user"];
 
 // The audit and a backup read everything: that is their task.
 const READS_EVERYTHING = ["audit.c", "audit_checks.c",

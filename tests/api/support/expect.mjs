@@ -16,6 +16,7 @@ const dialects = {
 		assert.equal(typeof body.error, "string");
 		assert.notEqual(body.error, "");
 		assert.equal(body.code, code, res.text);
+		assert.match(body.error_code, /^ERR_[456]00[1-9]$/);
 		assert.equal(body.request_id, res.headers["x-request-id"]);
 	},
 	auth(res, body, code) {
