@@ -16,6 +16,7 @@
 
 #include "app/app.h"
 #include "app/files.h"
+#include "app/section_writer.h"
 #include "domain/exports.h"
 
 /* Some hundred thousand jobs with prompts of usual length. */
@@ -30,38 +31,11 @@ struct document {
 	bool has_failed; /* to be written down: what follows is dropped */
 };
 
-static struct json_writer *
-writer_of(void *arg)
-{
-	const struct document *document = arg;
-
-	return &document->res->json;
-}
-
 static void
-begin_section(void *arg, const char *name)
-{
-	json_begin_array(writer_of(arg), name);
-}
-
-static void
-end_section(void *arg)
-{
-	json_end_array(writer_of(arg));
-}
-
-static void
-begin_row(void *arg)
-{
-	json_begin_object(writer_of(arg), NULL);
-}
-
-static void
-end_row(void *arg)
+row_written(void *arg)
 {
 	struct document *document = arg;
 
-	json_end_object(&document->res->json);
 	if (document->res->body.len < EXPORT_PART_BYTES)
 		return;
 	if (document->has_failed ||
@@ -71,40 +45,12 @@ end_row(void *arg)
 	}
 }
 
-static void
-write_value(void *arg, const struct export_value *value)
-{
-	struct json_writer *w = writer_of(arg);
-
-	if (value->is_null) {
-		json_null(w, value->name);
-		return;
-	}
-	switch (value->type) {
-	case EXPORT_TEXT:
-		json_str(w, value->name, value->text);
-		break;
-	case EXPORT_NUMBER:
-		json_int64(w, value->name, value->number);
-		break;
-	case EXPORT_FLAG:
-		json_bool(w, value->name, value->number != 0);
-		break;
-	case EXPORT_ID:
-		json_uuid(w, value->name, &value->id);
-		break;
-	case EXPORT_TIME:
-		json_time(w, value->name, value->number);
-		break;
-	}
-}
-
 static enum err
 export_account(struct app *app, const struct request *req, struct response *res)
 {
 	struct document document = { .app = app, .res = res };
-	const struct export_reader reader = { &document, begin_section,
-		begin_row, write_value, end_row, end_section };
+	struct section_writer writer = { &res->json, row_written, &document };
+	const struct section_reader reader = section_writer_reader(&writer);
 	struct json_writer *w = &res->json;
 	enum err err;
 

@@ -33,6 +33,7 @@
 #include "domain/jobs.h"
 #include "domain/media.h"
 #include "domain/storage.h"
+#include "domain/switches.h"
 #include "provider/provider.h"
 
 /* Longer than any model's video; catalog_settle() rounds to what there is. */
@@ -212,7 +213,9 @@ place_order(struct app *app, const struct request *req, const struct body *body,
 	enum err err;
 
 	/* What could not be kept is not begun: before anything is charged. */
-	err = storage_check_room(app->db);
+	err = switches_check_open(app->db);
+	if (err == OK)
+		err = storage_check_room(app->db);
 	if (err == OK)
 		err = choose_model(app->db, body, &model);
 	if (err == OK && body->has_theme)

@@ -7,16 +7,9 @@
 
 #include "cli.h"
 
+#include "app/audit_view.h"
 #include "base/clock.h"
 #include "domain/audit.h"
-
-static size_t
-reported(const struct audit_finding *finding)
-{
-	return finding->violations_count < AUDIT_REPORTED_MAX ?
-	    (size_t)finding->violations_count :
-	    AUDIT_REPORTED_MAX;
-}
 
 static int
 print_json(const struct audit *audit)
@@ -25,32 +18,7 @@ print_json(const struct audit *audit)
 	struct json_writer w = json_writer(&out);
 
 	buf_init(&out, CLI_OUTPUT_BYTES_MAX);
-	json_begin_object(&w, NULL);
-	json_bool(&w, "ok", audit_is_clean(audit));
-	json_bool(&w, "database_whole", audit->is_whole);
-	json_begin_array(&w, "invariants");
-	for (int n = 1; n <= AUDIT_INVARIANT_MAX; n++) {
-		const struct audit_finding *f = &audit->invariant[n];
-
-		if (audit_title(n) == NULL)
-			continue;
-		json_begin_object(&w, NULL);
-		json_int64(&w, "invariant", n);
-		json_text(&w, "title", audit_title(n));
-		json_int64(&w, "checked", f->checked_count);
-		json_int64(&w, "violations", f->violations_count);
-		json_begin_array(&w, "reported");
-		for (size_t i = 0; i < reported(f); i++) {
-			json_begin_object(&w, NULL);
-			json_text(&w, "problem", f->violation[i].problem);
-			json_uuid(&w, "id", &f->violation[i].id);
-			json_end_object(&w);
-		}
-		json_end_array(&w);
-		json_end_object(&w);
-	}
-	json_end_array(&w);
-	json_end_object(&w);
+	view_audit(&w, audit);
 	return cli_print(&out);
 }
 
@@ -69,7 +37,7 @@ print_text(const struct audit *audit)
 		(void)printf("%2d  %-46s %10lld %10lld\n", n, audit_title(n),
 		    (long long)f->checked_count,
 		    (long long)f->violations_count);
-		for (size_t i = 0; i < reported(f); i++) {
+		for (size_t i = 0; i < audit_reported_count(f); i++) {
 			uuid_format(&f->violation[i].id, id);
 			(void)printf("      %s  %s\n", id,
 			    f->violation[i].problem);

@@ -4,18 +4,19 @@
 
 #include "cli.h"
 
-#include "domain/catalog.h"
+#include "domain/acts.h"
 
 /* What the commands for models and themes have in common. */
 
-typedef enum err catalog_set(struct db *db, const struct uuid *id,
-    struct str field, struct str value);
+/* Fields given to one `set`; more than a model or theme has. */
+#define CATALOG_FIELDS_MAX 32
 
-/*
- * `set ID KEY=VALUE...`: sets one field after the other and stops at the
- * first that cannot be set; `action` is what the log calls it.
- */
-int catalog_set_fields(const struct args *args, catalog_set *set,
+typedef enum err catalog_edit(struct db *db, const struct admin_actor *actor,
+    const struct uuid *id, const struct act_field *fields, size_t count,
+    int64_t now_ms, size_t *ret_bad);
+
+/* `set ID KEY=VALUE...`, all of them or none; the log calls it `action`. */
+int catalog_set_fields(const struct args *args, catalog_edit *edit,
     const char *action);
 
 #endif

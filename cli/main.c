@@ -4,6 +4,7 @@
  * have in common.
  */
 
+#include "catalog.h"
 #include "cli.h"
 
 #include "base/log.h"
@@ -21,9 +22,6 @@ struct command {
 	unsigned options;
 	int (*run)(const struct args *args);
 };
-
-/* Fields given to one `set`; more than a model or theme has. */
-#define FIELDS_MAX 32
 
 /* Roots that verify-jws may be given; more than Apple has. */
 #define ROOT_FILES_MAX 8
@@ -81,8 +79,8 @@ static const struct command commands[] = {
 	    user_logout_command },
 	{ "model list", "[--json]", "all models, in the order they are shown",
 	    0, 0, OPTION_JSON, model_list_command },
-	{ "model set", "ID KEY=VALUE...", "change a model", 2, 1 + FIELDS_MAX,
-	    0, model_set_command },
+	{ "model set", "ID KEY=VALUE...", "change a model", 2,
+	    1 + CATALOG_FIELDS_MAX, 0, model_set_command },
 	{ "provider list", "[--json]", "companies and models not asked now", 0,
 	    0, OPTION_JSON, provider_list_command },
 	{ "provider stop", "COMPANY|all [ENDPOINT]",
@@ -94,8 +92,8 @@ static const struct command commands[] = {
 	    0, OPTION_JSON, spend_command },
 	{ "theme list", "[--json]", "all themes, in the order they are shown",
 	    0, 0, OPTION_JSON, theme_list_command },
-	{ "theme set", "ID KEY=VALUE...", "change a theme", 2, 1 + FIELDS_MAX,
-	    0, theme_set_command },
+	{ "theme set", "ID KEY=VALUE...", "change a theme", 2,
+	    1 + CATALOG_FIELDS_MAX, 0, theme_set_command },
 	{ "backup", "FILE | DIRECTORY [--keep N] [--json]",
 	    "write everything into one file, and prove that it is good", 1, 1,
 	    OPTION_JSON | OPTION_KEEP, backup_command },

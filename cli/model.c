@@ -100,7 +100,7 @@ int
 model_set_command(const struct args *args)
 {
 	const int result =
-	    catalog_set_fields(args, catalog_set_model, "model_set");
+	    catalog_set_fields(args, acts_set_model, "model_set");
 	struct state state;
 
 	if (result == CLI_OK) {

@@ -4,6 +4,7 @@
 #include "cli.h"
 
 #include "base/clock.h"
+#include "domain/acts.h"
 #include "domain/breakers.h"
 #include "domain/spend.h"
 
@@ -82,8 +83,8 @@ provider_stop_command(const struct args *args)
 		return cli_misuse("all companies have no one model",
 		    args->arg[1]);
 	cli_open(&state, STATE_WRITE);
-	err = breakers_stop(state.db, company_of(args), endpoint_of(args),
-	    clock_now_ms());
+	err = acts_stop_provider(state.db, &admin_console, company_of(args),
+	    endpoint_of(args), "", clock_now_ms());
 	state_close(&state);
 	if (err != OK)
 		return cli_fail_err(err);
@@ -98,7 +99,8 @@ provider_start_command(const struct args *args)
 	enum err err;
 
 	cli_open(&state, STATE_WRITE);
-	err = breakers_close(state.db, company_of(args), endpoint_of(args));
+	err = acts_start_provider(state.db, &admin_console, company_of(args),
+	    endpoint_of(args), "", clock_now_ms());
 	state_close(&state);
 	if (err == ERR_NOT_FOUND)
 		return cli_fail("it is not stopped");

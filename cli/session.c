@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "domain/accounts.h"
+#include "domain/acts.h"
 #include "domain/sessions.h"
 
 static int
@@ -67,36 +68,20 @@ user_sessions_command(const struct args *args)
 			       print_text(sessions, count);
 }
 
-struct logout {
-	struct uuid id;
-	int64_t now_ms;
-};
-
-static enum err
-end_all(struct db *db, void *arg)
-{
-	const struct logout *logout = arg;
-	struct account account;
-	const enum err err = accounts_get(db, &logout->id, &account);
-
-	return err != OK ? err :
-			   sessions_end_all(db, &logout->id, logout->now_ms);
-}
-
 int
 user_logout_command(const struct args *args)
 {
-	struct logout logout = { .now_ms = clock_now_ms() };
 	struct state state;
+	struct uuid id;
 	enum err err;
 
-	if (!uuid_parse(str_from(args->arg[0]), &logout.id))
+	if (!uuid_parse(str_from(args->arg[0]), &id))
 		return cli_misuse("not an id", args->arg[0]);
 	cli_open(&state, STATE_WRITE);
-	err = db_transaction(state.db, end_all, &logout);
+	err = acts_log_out(state.db, &admin_console, &id, clock_now_ms());
 	state_close(&state);
 	if (err != OK)
 		return cli_fail_err(err);
-	cli_log_action("user_logout", &logout.id);
+	cli_log_action("user_logout", &id);
 	return CLI_OK;
 }

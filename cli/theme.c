@@ -63,5 +63,5 @@ theme_list_command(const struct args *args)
 int
 theme_set_command(const struct args *args)
 {
-	return catalog_set_fields(args, catalog_set_theme, "theme_set");
+	return catalog_set_fields(args, acts_set_theme, "theme_set");
 }

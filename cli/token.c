@@ -10,6 +10,7 @@
 #include "app/tokens.h"
 #include "base/clock.h"
 #include "domain/accounts.h"
+#include "domain/admin_log.h"
 
 /* As long as the configuration allows for anybody's tokens. */
 #define TTL_S_MAX 604800
@@ -36,6 +37,11 @@ mint(struct db *db, void *arg)
 		return ERR_USER_NOT_FOUND;
 	err = sessions_create(db, &m->user_id, SESSION_OPERATOR, m->now_ms,
 	    &m->session);
+	if (err == OK)
+		err = admin_log_append(db, &admin_console,
+		    &(const struct admin_act){ .action = "token",
+			.user_id = &m->user_id },
+		    m->now_ms, NULL);
 	if (err == OK)
 		err = sessions_get(db, &m->session.id, &m->session);
 	return err;

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "domain/accounts.h"
+#include "domain/acts.h"
 #include "domain/credits.h"
 
 static const char *const status_names[] = {
@@ -83,49 +84,36 @@ user_show_command(const struct args *args)
 	return args->is_json ? print_json(&account) : print_text(&account);
 }
 
-struct grant {
-	struct uuid id;
-	int64_t credits;
-	const char *reason;
-	int64_t balance;
-};
-
-static enum err
-grant(struct db *db, void *arg)
-{
-	struct grant *g = arg;
-
-	return credits_adjust(db, &g->id, g->credits, g->reason, clock_now_ms(),
-	    &g->balance);
-}
-
 int
 user_grant_command(const struct args *args)
 {
-	struct grant g = { .reason = args->reason };
+	struct act_receipt receipt;
 	struct state state;
+	struct uuid id;
+	int64_t credits;
 	enum err err;
 
-	if (!parse_id(args, &g.id))
+	if (!parse_id(args, &id))
 		return cli_misuse("not an id", args->arg[0]);
 	if (!str_to_int64(str_from(args->arg[1]), -CREDITS_AMOUNT_MAX,
-		CREDITS_AMOUNT_MAX, &g.credits) ||
-	    g.credits == 0)
+		CREDITS_AMOUNT_MAX, &credits) ||
+	    credits == 0)
 		return cli_misuse("not a number of credits from -10000 to"
 				  " 10000 except 0",
 		    args->arg[1]);
-	if (g.reason == NULL || g.reason[0] == '\0' ||
-	    strlen(g.reason) > CREDITS_REASON_BYTES_MAX ||
-	    !str_is_utf8(str_from(g.reason)))
+	if (args->reason == NULL || args->reason[0] == '\0' ||
+	    strlen(args->reason) > CREDITS_REASON_BYTES_MAX ||
+	    !str_is_utf8(str_from(args->reason)))
 		return cli_misuse("--reason must say why, in up to 255 bytes",
-		    g.reason == NULL ? "nothing" : g.reason);
+		    args->reason == NULL ? "nothing" : args->reason);
 	cli_open(&state, STATE_WRITE);
-	err = db_transaction(state.db, grant, &g);
+	err = acts_adjust(state.db, &admin_console, &id, credits, args->reason,
+	    0, clock_now_ms(), &receipt);
 	state_close(&state);
 	if (err != OK)
 		return cli_fail_err(err);
-	cli_log_action("user_grant", &g.id);
-	(void)printf("credits_remaining %lld\n", (long long)g.balance);
+	cli_log_action("user_grant", &id);
+	(void)printf("credits_remaining %lld\n", (long long)receipt.balance);
 	return CLI_OK;
 }
 
@@ -139,7 +127,8 @@ set_banned(const struct args *args, bool banned)
 	if (!parse_id(args, &id))
 		return cli_misuse("not an id", args->arg[0]);
 	cli_open(&state, STATE_WRITE);
-	err = accounts_set_banned(state.db, &id, banned, clock_now_ms());
+	err = acts_set_banned(state.db, &admin_console, &id, banned, "",
+	    clock_now_ms());
 	state_close(&state);
 	if (err != OK)
 		return cli_fail_err(err);

@@ -711,3 +711,7 @@ CREATE TABLE pushes (
   PRIMARY KEY (environment, token, job_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pushes_to_send ON pushes (next_try_at_ms);
+CREATE INDEX users_by_email ON users (lower(email)) WHERE email IS NOT NULL;
+CREATE INDEX purchases_by_age ON purchases (purchased_at_ms);
+CREATE UNIQUE INDEX ledger_one_job_refund ON ledger_entries (job_id)
+  WHERE kind = 'adjustment' AND job_id IS NOT NULL;

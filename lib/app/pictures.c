@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "domain/storage.h"
+#include "domain/switches.h"
 #include "domain/uploads.h"
 #include "store/objects.h"
 
@@ -72,7 +73,9 @@ pictures_store(struct app *app, const struct request *req,
 	uint8_t sha256[32];
 	enum err err;
 
-	err = storage_check_room(app->db);
+	err = switches_check_open(app->db);
+	if (err == OK)
+		err = storage_check_room(app->db);
 	if (err == OK)
 		err = uploads_begin(app->db, &id, &req->user_id,
 		    picture_content_type(picture->type),

@@ -46,30 +46,4 @@ struct admin_act {
 enum err admin_log_append(struct db *db, const struct admin_actor *actor,
     const struct admin_act *act, int64_t now_ms, int64_t *ret_number);
 
-/* An entry; its texts live for the call. */
-struct admin_log_entry {
-	int64_t number;
-	struct str actor;
-	struct str address;
-	struct str action;
-	bool has_user;
-	struct uuid user_id;
-	bool has_subject;
-	struct uuid subject_id;
-	struct str field;
-	struct str old_value;
-	struct str new_value;
-	int64_t credits;
-	struct str reason;
-	int64_t undoes_number; /* 0 = nothing */
-	int64_t undone_by_number; /* 0 = nothing */
-	int64_t created_at_ms;
-};
-
-typedef void admin_log_each(void *arg, const struct admin_log_entry *entry);
-
-/* The newest entries before number `before`, at most `limit`. */
-enum err admin_log_list(struct db *db, int64_t before, int64_t limit,
-    admin_log_each *each, void *arg);
-
 #endif

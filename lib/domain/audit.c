@@ -310,6 +310,14 @@ audit_run(struct db *db, const char *state_dir, int64_t now_ms,
 	return err;
 }
 
+size_t
+audit_reported_count(const struct audit_finding *finding)
+{
+	return finding->violations_count < AUDIT_REPORTED_MAX ?
+	    (size_t)finding->violations_count :
+	    AUDIT_REPORTED_MAX;
+}
+
 bool
 audit_is_clean(const struct audit *audit)
 {

@@ -51,6 +51,9 @@ const char *audit_title(int number);
 enum err audit_run(struct db *db, const char *state_dir, int64_t now_ms,
     bool reads_files, struct audit *ret_audit);
 
+/* How many of a finding's violations were reported. */
+size_t audit_reported_count(const struct audit_finding *finding);
+
 /* Is the file whole and nothing violated? */
 bool audit_is_clean(const struct audit *audit);
 

@@ -129,4 +129,12 @@ enum err catalog_set_model(struct db *db, const struct uuid *id,
 enum err catalog_set_theme(struct db *db, const struct uuid *id,
     struct str field, struct str value);
 
+/*
+ * What such a field holds, as it would be set; "" for none.  Errors as above.
+ */
+enum err catalog_model_field(struct db *db, const struct uuid *id,
+    struct str field, char ret_value[CATALOG_LONG_TEXT_BYTES]);
+enum err catalog_theme_field(struct db *db, const struct uuid *id,
+    struct str field, char ret_value[CATALOG_LONG_TEXT_BYTES]);
+
 #endif

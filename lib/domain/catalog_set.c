@@ -303,3 +303,105 @@ catalog_set_theme(struct db *db, const struct uuid *id, struct str field,
 	return set_field(db, theme_fields,
 	    sizeof(theme_fields) / sizeof(theme_fields[0]), field, &change);
 }
+
+/* The column of a field in a statement that selects them in their order. */
+static bool
+find_field(const struct field *fields, size_t count, struct str name,
+    int *ret_column)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (str_equal(name, str_from(fields[i].name))) {
+			*ret_column = (int)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum err
+read_field(struct db_stmt *stmt, const struct uuid *id, int column,
+    enum field_kind kind, enum err not_found,
+    char ret_value[CATALOG_LONG_TEXT_BYTES])
+{
+	struct uuid other;
+	bool found;
+	enum err err;
+
+	db_bind_uuid(stmt, 1, id);
+	err = db_step(stmt, &found);
+	if (err != OK)
+		return err;
+	if (!found)
+		return not_found;
+	if (kind == FIELD_ID && !db_column_is_null(stmt, column)) {
+		other = db_column_uuid(stmt, column);
+		uuid_format(&other, ret_value);
+		return OK;
+	}
+	return str_copy(db_column_str(stmt, column), ret_value,
+		   CATALOG_LONG_TEXT_BYTES) ?
+	    OK :
+	    ERR_INTERNAL;
+}
+
+/* "price.720p.audio", "cost.720p.silent". */
+static enum err
+read_price(struct db *db, const struct uuid *id, struct str field,
+    char ret_value[CATALOG_LONG_TEXT_BYTES])
+{
+	static const char sql[] =
+	    "SELECT millicredits_per_second, provider_micro_usd_per_second"
+	    " FROM model_prices"
+	    " WHERE model_id = ?1 AND resolution = ?2 AND has_audio = ?3";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	struct str word, rest, resolution, sound;
+
+	(void)str_cut(field, '.', &word, &rest);
+	(void)str_cut(rest, '.', &resolution, &sound);
+	db_bind_str(stmt, 2, resolution);
+	db_bind_bool(stmt, 3, str_equal(sound, STR("audio")));
+	return read_field(stmt, id, str_equal(word, STR("cost")) ? 1 : 0,
+	    FIELD_TEXT, ERR_INVALID_REQUEST, ret_value);
+}
+
+enum err
+catalog_model_field(struct db *db, const struct uuid *id, struct str field,
+    char ret_value[CATALOG_LONG_TEXT_BYTES])
+{
+	/* In the order of model_fields. */
+	static const char sql[] =
+	    "SELECT name, description, thumbnail_url, is_featured,"
+	    " cost_per_generation, omits, fallback_id,"
+	    " spend_cap_micro_usd_per_day, state, is_active"
+	    " FROM models WHERE id = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	int column;
+
+	if (str_starts_with(field, STR("price.")) ||
+	    str_starts_with(field, STR("cost.")))
+		return read_price(db, id, field, ret_value);
+	if (!find_field(model_fields,
+		sizeof(model_fields) / sizeof(model_fields[0]), field, &column))
+		return ERR_INVALID_REQUEST;
+	return read_field(stmt, id, column, model_fields[column].kind,
+	    ERR_MODEL_NOT_FOUND, ret_value);
+}
+
+enum err
+catalog_theme_field(struct db *db, const struct uuid *id, struct str field,
+    char ret_value[CATALOG_LONG_TEXT_BYTES])
+{
+	/* In the order of theme_fields. */
+	static const char sql[] =
+	    "SELECT name, description, thumbnail_url, prompt, is_featured,"
+	    " is_available, default_duration_s, default_resolution,"
+	    " default_aspect_ratio FROM themes WHERE id = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	int column;
+
+	if (!find_field(theme_fields,
+		sizeof(theme_fields) / sizeof(theme_fields[0]), field, &column))
+		return ERR_INVALID_REQUEST;
+	return read_field(stmt, id, column, theme_fields[column].kind,
+	    ERR_THEME_NOT_FOUND, ret_value);
+}

@@ -195,8 +195,8 @@ take(struct db *db, const struct uuid *user_id, int64_t amount, int64_t now_ms,
 	return OK;
 }
 
-enum err
-credits_adjust(struct db *db, const struct uuid *user_id,
+static enum err
+adjust(struct db *db, const struct uuid *user_id, const struct uuid *job_id,
     int64_t amount_credits, const char *reason, int64_t now_ms,
     int64_t *ret_balance)
 {
@@ -223,6 +223,7 @@ credits_adjust(struct db *db, const struct uuid *user_id,
 	    &(struct ledger_move){ .kind = "adjustment",
 		.amount = amount_credits < 0 ? -amount_credits : amount_credits,
 		.change = amount_credits,
+		.job_id = job_id,
 		.lot_id = amount_credits > 0 ? &lot_id : NULL,
 		.reason = reason,
 		.now_ms = now_ms });
@@ -233,6 +234,25 @@ credits_adjust(struct db *db, const struct uuid *user_id,
 	if (err == OK)
 		*ret_balance = head.balance;
 	return err;
+}
+
+enum err
+credits_adjust(struct db *db, const struct uuid *user_id,
+    int64_t amount_credits, const char *reason, int64_t now_ms,
+    int64_t *ret_balance)
+{
+	return adjust(db, user_id, NULL, amount_credits, reason, now_ms,
+	    ret_balance);
+}
+
+enum err
+credits_refund_job(struct db *db, const struct uuid *user_id,
+    const struct uuid *job_id, int64_t amount_credits, const char *reason,
+    int64_t now_ms, int64_t *ret_balance)
+{
+	assert(amount_credits > 0);
+	return adjust(db, user_id, job_id, amount_credits, reason, now_ms,
+	    ret_balance);
 }
 
 enum err

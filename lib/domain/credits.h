@@ -55,6 +55,14 @@ enum err credits_adjust(struct db *db, const struct uuid *user_id,
     int64_t *ret_balance);
 
 /*
+ * Gives back what was paid for a job, by an operator's decision: an adjustment
+ * that names the job.  Once a job: the schema says so.
+ */
+enum err credits_refund_job(struct db *db, const struct uuid *user_id,
+    const struct uuid *job_id, int64_t amount_credits, const char *reason,
+    int64_t now_ms, int64_t *ret_balance);
+
+/*
  * Takes `amount` credits for a job and returns the balance left.  A job holds
  * once.  Errors: ERR_USER_NOT_FOUND, ERR_INSUFFICIENT_CREDITS (then
  * *ret_balance is the balance there is, too).
@@ -157,5 +165,9 @@ enum err credits_history(struct db *db, const struct uuid *user_id,
  */
 enum err credits_verify(struct db *db, const struct uuid *user_id, bool *ret_ok,
     const char **ret_problem);
+
+/* The same in a snapshot of its own. */
+enum err credits_verify_now(struct db *db, const struct uuid *user_id,
+    bool *ret_ok, const char **ret_problem);
 
 #endif

@@ -74,3 +74,31 @@ credits_verify(struct db *db, const struct uuid *user_id, bool *ret_ok,
 	*ret_ok = problem == NULL;
 	return OK;
 }
+
+struct verifying {
+	const struct uuid *user_id;
+	bool ok;
+	const char *problem;
+};
+
+static enum err
+verify(struct db *db, void *arg)
+{
+	struct verifying *v = arg;
+
+	return credits_verify(db, v->user_id, &v->ok, &v->problem);
+}
+
+enum err
+credits_verify_now(struct db *db, const struct uuid *user_id, bool *ret_ok,
+    const char **ret_problem)
+{
+	struct verifying v = { .user_id = user_id };
+	const enum err err = db_snapshot(db, verify, &v);
+
+	if (err == OK) {
+		*ret_ok = v.ok;
+		*ret_problem = v.problem;
+	}
+	return err;
+}

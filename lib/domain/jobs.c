@@ -273,7 +273,9 @@ jobs_submit(struct db *db, const struct job_order *order, int64_t now_ms,
 	" (SELECT o.name FROM objects o WHERE o.job_id = jobs.id" \
 	"  AND o.bucket = 'videos' AND o.state = 'stored')," \
 	" (SELECT o.name FROM objects o WHERE o.job_id = jobs.id" \
-	"  AND o.bucket = 'thumbnails' AND o.state = 'stored') FROM jobs"
+	"  AND o.bucket = 'thumbnails' AND o.state = 'stored')," \
+	" EXISTS (SELECT 1 FROM ledger_entries l WHERE l.job_id = jobs.id" \
+	"  AND l.kind = 'adjustment' AND l.job_id IS NOT NULL) FROM jobs"
 
 static void
 read_job(struct db_stmt *stmt, struct job *job)
@@ -296,10 +298,13 @@ read_job(struct db_stmt *stmt, struct job *job)
 	    sizeof(job->model_name));
 	(void)str_copy(db_column_str(stmt, 4), job->error_code,
 	    sizeof(job->error_code));
-	/* A job that was not captured at its end was released in full. */
+	/*
+	 * A job that was not captured at its end was released in full, and one
+	 * that was captured an operator may have given back.
+	 */
 	if ((job_is_over(job->state) && job->state != JOB_COMPLETED &&
 		!db_column_bool(stmt, 10)) ||
-	    db_column_bool(stmt, 11))
+	    db_column_bool(stmt, 11) || db_column_bool(stmt, 14))
 		job->refunded_credits = job->cost_credits;
 }
 

@@ -24,7 +24,11 @@ import { badTokens, expiredToken, forge, lostTokens }
  * hasOwnLimit: what the router lets through is not all taken.
  */
 const doors = {
+	"admin-catalog": { auth: "admin" },
+	"admin-jobs": { auth: "admin" },
 	"admin-session": { auth: "admin" },
+	"admin-system": { auth: "admin" },
+	"admin-users": { auth: "admin" },
 	"apple-id-notifications": { auth: "none",
 		body: () => ({ payload: identity }) },
 	"apple-server-notifications": { auth: "none",

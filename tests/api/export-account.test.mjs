@@ -19,11 +19,12 @@ const SECTIONS = ["users", "merged_accounts", "sessions", "devices",
 	"apple_consents", "jobs", "attempts", "requests", "ledger_entries",
 	"credit_lots", "purchases", "consumption_requests", "limit_violations",
 	"subscriptions",
-	"purchase_lookups", "consents", "push_tokens", "objects", "hold_lots", "events"];
+	"purchase_lookups", "consents", "push_tokens", "admin_acts", "objects",
+	"hold_lots", "events"];
 
 /** Tables under another name in the document, and what is nobody's data. */
 const NAMES = { idempotency_records: "requests",
-	apple_tokens: "apple_consents" };
+	apple_tokens: "apple_consents", admin_log: "admin_acts" };
 const NOBODYS = ["models", "model_options", "model_prices", "themes",
 	"products", "subscription_products", "sqlite_sequence",
 	// What Apple told and is to be asked, by its own ids of transactions.
@@ -32,7 +33,7 @@ const NOBODYS = ["models", "model_options", "model_prices", "themes",
 	// It repeats of an attempt what the attempt says, for a week.
 	"provider_reports",
 	// Admins are no users.
-	"admins", "admin_sessions", "admin_log", "switches",
+	"admins", "admin_sessions", "switches",
 	// What the operator watches and is told, without names.
 	"alarms", "notices", "notice_channel", "upstreams", "watches",
 	"backup_state", "audit_state", "error_minutes", "schema_state",
@@ -73,6 +74,8 @@ const LEFT_OUT = {
 	consents: ["user_id"],
 	push_tokens: [],
 	limit_violations: ["subject"],
+	admin_log: ["number", "admin_id", "actor", "address", "user_id",
+		"field", "old_value", "new_value", "undoes_number"],
 	objects: ["user_id", "sha256"],
 	hold_lots: [],
 	events: ["id"],

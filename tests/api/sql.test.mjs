@@ -10,12 +10,15 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { root } from "./support/instance.mjs";
 
-// Few rows, all of which are shown.
-const SMALL = ["models", "themes", "admins"];
+// Few rows, all of which are shown; "parts" are rows of a selection within.
+const SMALL = ["models", "model_prices", "themes", "products", "admins",
+	"parts"];
 
 // Partial indexes that hold nothing but what is waiting.
 const QUEUES = ["provider_reports_to_handle", "objects_to_delete",
-	"jobs_open_by_user"];
+	"jobs_open_by_user",
+	// What we owe is what is left of all lots that something is left of.
+	"credit_lots_to_burn"];
 
 // The audit and a backup read everything: that is their task.
 const READS_EVERYTHING = ["audit.c", "audit_checks.c",

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+#include "domain/acts.h"
+#include "domain/admins.h"
+#include "domain/switches.h"
+
+#include "fixture.h"
+
+/* An admin of the database, who acts in these tests. */
+static struct admin_actor
+admin_of(const struct fixture *f)
+{
+	struct admin admin = { .name = "root",
+		.password_hash = "hash",
+		.sealed_bytes = 1 };
+	struct admin_actor actor = { .name = "root", .address = "192.0.2.1" };
+
+	assert_int_equal(admins_add(f->db, &admin_console, &admin, NOW), OK);
+	assert_int_equal(admins_find(f->db, STR("root"), &admin), OK);
+	actor.id = admin.id;
+	return actor;
+}
+
+static int64_t
+entries_of(const struct fixture *f, const char *action)
+{
+	static const char sql[] =
+	    "SELECT COUNT(*) FROM admin_log WHERE action = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(f->db, sql);
+	bool found;
+
+	db_bind_text(stmt, 1, action);
+	assert_int_equal(db_step(stmt, &found), OK);
+	return db_column_int64(stmt, 0);
+}
+
+static void
+an_adjustment_is_in_the_ledger_and_in_the_log_or_in_neither(void **state)
+{
+	const struct fixture *f = *state;
+	const struct admin_actor admin = admin_of(f);
+	struct act_receipt receipt = { 0 };
+	const struct uuid nobody = uuid_random();
+
+	assert_int_equal(acts_adjust(f->db, &admin, &f->ada, 5, "sorry", 0, NOW,
+			     &receipt),
+	    OK);
+	assert_int_equal(receipt.balance, 5);
+	assert_int_equal(entries_of(f, "user_adjust"), 1);
+	assert_int_equal(acts_adjust(f->db, &admin, &f->ada, -6, "x", 0, NOW,
+			     &receipt),
+	    ERR_INSUFFICIENT_CREDITS);
+	assert_int_equal(acts_adjust(f->db, &admin, &nobody, 1, "x", 0, NOW,
+			     &receipt),
+	    ERR_USER_NOT_FOUND);
+	assert_int_equal(entries_of(f, "user_adjust"), 1);
+	assert_int_equal(balance_of(f, &f->ada), 5);
+	assert_null(problem_of(f, &f->ada));
+}
+
+static void
+an_admin_gives_up_to_the_cap_in_a_day_and_the_console_any(void **state)
+{
+	const struct fixture *f = *state;
+	const struct admin_actor admin = admin_of(f);
+	struct act_receipt receipt;
+	const int64_t day = 24 * HOUR;
+
+	assert_int_equal(acts_adjust(f->db, &admin, &f->ada, 6, "x", 10, NOW,
+			     &receipt),
+	    OK);
+	assert_int_equal(acts_adjust(f->db, &admin, &f->bob, 5, "x", 10,
+			     NOW + 1, &receipt),
+	    ERR_FORBIDDEN);
+	assert_int_equal(acts_adjust(f->db, &admin, &f->bob, 4, "x", 10,
+			     NOW + 1, &receipt),
+	    OK);
+	/* Taking is not giving. */
+	assert_int_equal(acts_adjust(f->db, &admin, &f->bob, -4, "x", 10,
+			     NOW + 2, &receipt),
+	    OK);
+	assert_int_equal(acts_adjust(f->db, &admin_console, &f->bob, 1000, "x",
+			     10, NOW + 3, &receipt),
+	    OK);
+	assert_int_equal(acts_adjust(f->db, &admin, &f->bob, 10, "x", 10,
+			     NOW + 1 + day, &receipt),
+	    OK);
+}
+
+static void
+an_act_is_undone_once_by_the_opposite_entry(void **state)
+{
+	const struct fixture *f = *state;
+	const struct admin_actor admin = admin_of(f);
+	struct act_receipt given, undone;
+
+	assert_int_equal(acts_adjust(f->db, &admin, &f->ada, 5, "x", 0, NOW,
+			     &given),
+	    OK);
+	assert_int_equal(acts_undo(f->db, &admin, given.number, "mistake", NOW,
+			     &undone),
+	    OK);
+	assert_int_equal(undone.balance, 0);
+	assert_int_equal(acts_undo(f->db, &admin, given.number, "x", NOW,
+			     &undone),
+	    ERR_CONFLICT);
+	/* An undoing is final, and nothing else can be undone. */
+	assert_int_equal(acts_undo(f->db, &admin, undone.number, "x", NOW,
+			     &undone),
+	    ERR_NOT_FOUND);
+	assert_int_equal(acts_undo(f->db, &admin, 1, "x", NOW, &undone),
+	    ERR_NOT_FOUND);
+	assert_int_equal(balance_of(f, &f->ada), 0);
+	assert_null(problem_of(f, &f->ada));
+}
+
+static void
+what_was_spent_cannot_be_taken_back(void **state)
+{
+	const struct fixture *f = *state;
+	const struct admin_actor admin = admin_of(f);
+	struct act_receipt receipt;
+
+	assert_int_equal(acts_adjust(f->db, &admin, &f->ada, JOB_COST, "x", 0,
+			     NOW, &receipt),
+	    OK);
+	(void)submit(f, "key");
+	assert_int_equal(acts_undo(f->db, &admin, receipt.number, "x", NOW,
+			     &receipt),
+	    ERR_INSUFFICIENT_CREDITS);
+	assert_int_equal(entries_of(f, "undo"), 0);
+}
+
+static void
+a_job_that_was_paid_is_given_back_once(void **state)
+{
+	const struct fixture *f = *state;
+	const struct admin_actor admin = admin_of(f);
+	struct act_refund refund = { 0 };
+	struct uuid job_id, id;
+
+	assert_int_equal(grant(f, &f->ada, JOB_COST), OK);
+	id = storing_attempt(f, &job_id);
+	assert_int_equal(tell_stored(f->db, &id, 1, sha256, NOW), OK);
+	assert_int_equal(acts_refund_job(f->db, &admin, &job_id, "bad video", 0,
+			     NOW, &refund),
+	    OK);
+	assert_int_equal(refund.refunded_credits, JOB_COST);
+	assert_int_equal(refund.receipt.balance, JOB_COST);
+	assert_int_equal(acts_refund_job(f->db, &admin, &job_id, "again", 0,
+			     NOW, &refund),
+	    ERR_CONFLICT);
+	assert_int_equal(balance_of(f, &f->ada), JOB_COST);
+	assert_int_equal(entries_of(f, "job_refund"), 1);
+	assert_null(problem_of(f, &f->ada));
+}
+
+static void
+a_job_that_was_not_sent_ends_with_its_release(void **state)
+{
+	const struct fixture *f = *state;
+	const struct admin_actor admin = admin_of(f);
+	struct act_refund refund = { 0 };
+	struct uuid job_id;
+
+	assert_int_equal(grant(f, &f->ada, JOB_COST), OK);
+	job_id = submit(f, "key");
+	assert_int_equal(acts_refund_job(f->db, &admin, &job_id, "x", 0, NOW,
+			     &refund),
+	    OK);
+	assert_int_equal(refund.state, JOB_CANCELLED);
+	assert_int_equal(refund.receipt.balance, JOB_COST);
+	assert_int_equal(acts_refund_job(f->db, &admin, &job_id, "x", 0, NOW,
+			     &refund),
+	    ERR_CONFLICT);
+	assert_int_equal(balance_of(f, &f->ada), JOB_COST);
+	assert_null(problem_of(f, &f->ada));
+}
+
+static void
+a_job_under_way_is_called_off_at_its_provider_first(void **state)
+{
+	const struct fixture *f = *state;
+	const struct admin_actor admin = admin_of(f);
+	struct act_refund refund = { 0 };
+	struct uuid job_id;
+
+	assert_int_equal(grant(f, &f->ada, JOB_COST), OK);
+	(void)accepted_attempt(f, &job_id);
+	assert_int_equal(acts_refund_job(f->db, &admin, &job_id, "x", 0, NOW,
+			     &refund),
+	    OK);
+	assert_int_equal(refund.refunded_credits, 0);
+	assert_int_equal(balance_of(f, &f->ada), 0);
+	assert_int_equal(lease_one(f, NOW).action, ATTEMPT_CANCEL);
+}
+
+static void
+fields_are_set_all_or_none_and_their_old_values_kept(void **state)
+{
+	const struct fixture *f = *state;
+	const struct act_field good[] = { { STR("name"), STR("Swift") },
+		{ STR("state"), STR("disabled") } };
+	const struct act_field bad[] = { { STR("name"), STR("Slow") },
+		{ STR("state"), STR("broken") } };
+	char value[CATALOG_LONG_TEXT_BYTES];
+	size_t at = 9;
+
+	assert_int_equal(acts_set_model(f->db, &admin_console, &f->model.id,
+			     bad, 2, NOW, &at),
+	    ERR_INVALID_REQUEST);
+	assert_int_equal(at, 1);
+	assert_int_equal(entries_of(f, "model_set"), 0);
+	assert_int_equal(catalog_model_field(f->db, &f->model.id, STR("name"),
+			     value),
+	    OK);
+	assert_string_equal(value, f->model.name);
+
+	assert_int_equal(acts_set_model(f->db, &admin_console, &f->model.id,
+			     good, 2, NOW, &at),
+	    OK);
+	assert_int_equal(number_of(f,
+			     "SELECT COUNT(*) FROM admin_log"
+			     " WHERE subject_id = ?1 AND field = 'state'"
+			     " AND old_value = 'available'"
+			     " AND new_value = 'disabled'",
+			     &f->model.id),
+	    1);
+}
+
+static void
+every_field_that_can_be_set_can_be_read(void **state)
+{
+	static const char *const fields[] = { "name", "description",
+		"thumbnail_url", "is_featured", "cost_per_generation", "omits",
+		"fallback_id", "spend_cap_micro_usd_per_day", "state",
+		"is_active", "price.720p.audio", "cost.720p.silent" };
+	const struct fixture *f = *state;
+	char value[CATALOG_LONG_TEXT_BYTES];
+
+	for (size_t i = 0; i < COUNT_OF(fields); i++)
+		assert_int_equal(catalog_model_field(f->db, &f->model.id,
+				     str_from(fields[i]), value),
+		    OK);
+	assert_int_equal(catalog_model_field(f->db, &f->model.id, STR("id"),
+			     value),
+	    ERR_INVALID_REQUEST);
+	assert_int_equal(catalog_model_field(f->db, &f->ada, STR("name"),
+			     value),
+	    ERR_MODEL_NOT_FOUND);
+	assert_int_equal(catalog_theme_field(f->db, &f->ada, STR("name"),
+			     value),
+	    ERR_THEME_NOT_FOUND);
+}
+
+static void
+maintenance_closes_until_it_is_over(void **state)
+{
+	const struct fixture *f = *state;
+
+	assert_int_equal(switches_check_open(f->db), OK);
+	assert_int_equal(acts_set_maintenance(f->db, &admin_console, true,
+			     "disk", NOW),
+	    OK);
+	assert_int_equal(switches_check_open(f->db), ERR_SERVICE_UNAVAILABLE);
+	assert_int_equal(acts_set_maintenance(f->db, &admin_console, false, "",
+			     NOW),
+	    OK);
+	assert_int_equal(switches_check_open(f->db), OK);
+	assert_int_equal(entries_of(f, "switch_set"), 2);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(
+		    an_adjustment_is_in_the_ledger_and_in_the_log_or_in_neither),
+		TEST(an_admin_gives_up_to_the_cap_in_a_day_and_the_console_any),
+		TEST(an_act_is_undone_once_by_the_opposite_entry),
+		TEST(what_was_spent_cannot_be_taken_back),
+		TEST(a_job_that_was_paid_is_given_back_once),
+		TEST(a_job_that_was_not_sent_ends_with_its_release),
+		TEST(a_job_under_way_is_called_off_at_its_provider_first),
+		TEST(fields_are_set_all_or_none_and_their_old_values_kept),
+		TEST(every_field_that_can_be_set_can_be_read),
+		TEST(maintenance_closes_until_it_is_over),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
