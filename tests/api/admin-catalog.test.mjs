@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { enter } from "./support/admin.mjs";
-import { assertError, assertPersonal } from "./support/expect.mjs";
+import { assertError, assertPersonal, assertStatements } from "./support/expect.mjs";
 import { start } from "./support/instance.mjs";
 import { order } from "./support/jobs.mjs";
 
@@ -29,7 +29,9 @@ async function shown(name, list) {
 	return (await rendio.request("GET", `/functions/v1/${name}`)).json()[list];
 }
 
-test("the catalogue is whole: what is hidden from users is in it", () => {
+test("the catalogue is whole: what is hidden from users is in it",
+    async () => {
+	await assertStatements(rendio, await admin.call("GET", TARGET), 8);
 	assert.ok(catalog.models.some(({ state }) => state === "retired"));
 	assert.ok(catalog.themes.length >= 6);
 	assert.ok(catalog.prices.every(({ millicredits_per_second }) =>

@@ -7,8 +7,8 @@ import { after, before, test } from "node:test";
 import { enter } from "./support/admin.mjs";
 import { AppStore, post } from "./support/appstore.mjs";
 import { id, sql } from "./support/database.mjs";
-import { assertAuditClean, assertError, assertPersonal, DATE }
-    from "./support/expect.mjs";
+import { assertAuditClean, assertError, assertPersonal, assertStatements,
+	DATE } from "./support/expect.mjs";
 import { start } from "./support/instance.mjs";
 import { creditsOf, endOf, order, orderJob } from "./support/jobs.mjs";
 
@@ -170,7 +170,9 @@ test("the log tells who did what, newest first, in pages", async () => {
 });
 
 test("the machine says how it is", async () => {
-	const body = assertPersonal(await admin.call("GET", TARGET));
+	const res = await admin.call("GET", TARGET);
+	const body = assertPersonal(res);
+	await assertStatements(rendio, res, 12);
 	assert.equal(body.mode, "sandbox");
 	assert.equal(body.storage[0].level, "ok");
 	assert.deepEqual(body.admins.map(({ name }) => name), ["root"]);
