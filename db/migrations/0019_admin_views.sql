@@ -1,3 +1,4 @@
+-- compatible: 15
 -- SPDX-License-Identifier: MIT
 -- What admins look for: people, days, and what was given back of a job.
 
