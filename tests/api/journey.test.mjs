@@ -23,7 +23,8 @@ after(() => rendio.stop());
 /** Every file below the media directory. */
 function mediaFiles() {
 	return fs.readdirSync(rendio.file("media"), { recursive: true })
-	    .filter((name) => fs.statSync(rendio.file("media", name)).isFile());
+	    .filter((name) => fs.statSync(rendio.file("media", name),
+	    { throwIfNoEntry: false })?.isFile());
 }
 
 test("device, themes, generate, status, video, history, delete", async () => {

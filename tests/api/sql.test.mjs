@@ -117,8 +117,7 @@ function isFullScan(step) {
 	    /^SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?/.exec(step) ?? [];
 	if (table === undefined || step === "SCAN CONSTANT ROW")
 		return false;
-	return index === undefined ||
-	    !(SMALL.includes(table) || QUEUES.includes(index));
+	return !SMALL.includes(table) && !QUEUES.includes(index);
 }
 
 for (const file of files) {
