@@ -58,9 +58,10 @@ fcgi_free(struct fcgi *fcgi)
 }
 
 bool
-fcgi_accept(struct fcgi *fcgi)
+fcgi_accept(struct fcgi *fcgi, int wait_max_ms)
 {
 	(void)fcgi;
+	(void)wait_max_ms;
 	while (sem_wait(&asked) != 0)
 		;
 	return true;
