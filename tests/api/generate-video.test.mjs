@@ -59,7 +59,7 @@ test("an order is answered at once with its charge", async () => {
 	assert.equal(body.credits_used, 4);
 	assert.equal(body.credits_remaining, 6);
 	assert.equal(res.headers["x-idempotent-replay"], undefined);
-	await assertStatements(rendio, res, 25);
+	await assertStatements(rendio, res, 26);
 	assert.equal(await creditsOf(rendio, ada), 6);
 	const { entries: [entry] } = await historyOf(rendio, ada);
 	assert.equal(entry.reason, "hold");
@@ -270,7 +270,7 @@ test("who has too few credits is told the numbers and pays nothing", async () =>
 	const jobs = await rendio.request("GET", "/functions/v1/get-video-jobs",
 	    { bearer: bob.access_token });
 	assert.deepEqual(jobs.json().jobs, []);
-	await assertStatements(rendio, res, 16);
+	await assertStatements(rendio, res, 17);
 });
 
 test("the last credit can be spent, and not one more", async () => {
