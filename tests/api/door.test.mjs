@@ -59,6 +59,8 @@ const doors = {
 	"get-video-status": { auth: "user",
 		target: () => `/functions/v1/get-video-status?job_id=${job_id}` },
 	"health": { auth: "none" },
+	"metrics": { auth: "none" },
+	"ready": { auth: "none" },
 	"merge-guest-user": { auth: "user",
 		// Another's name: it goes all the way, but merges nobody.
 		body: () => ({ identity_token: identity, apple_sub: "x" }) },

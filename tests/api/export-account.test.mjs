@@ -61,7 +61,7 @@ const LEFT_OUT = {
 	jobs: ["user_id", "due_at_ms", "deadline_at_ms", "queue_position",
 		"turn_at_ms", "wish"],
 	attempts: ["id", "status_url", "result_url", "cancel_url", "video_url",
-		"calls_count", "cost_micro_usd", "is_ended"],
+		"video_bytes", "calls_count", "cost_micro_usd", "is_ended"],
 	idempotency_records: ["user_id", "fingerprint", "credits_remaining"],
 	ledger_entries: ["previous_hash", "hash"],
 	credit_lots: ["user_id", "burn_rank"],

@@ -59,6 +59,6 @@ export async function fastcgi(socketPath, params, body = "") {
 		return [line.slice(0, colon).toLowerCase(),
 			line.slice(colon + 1).trim()];
 	}));
-	return { status: Number(headers.status), headers,
+	return { status: parseInt(headers.status, 10), headers,
 		text: rest.join("\r\n\r\n") };
 }
