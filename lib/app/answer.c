@@ -36,7 +36,7 @@ answer_forget_spool(struct response *res)
 
 /*
  * The numeric families of the first apps: 4xxx is for the client to mend, 5xxx
- * for us, 6xxx for a company between us (docs/decisions/0011).
+ * for us, 6xxx for a company between us (docs/decisions/0015).
  */
 static const char *
 error_number(int status, const char *code)
