@@ -28,6 +28,9 @@ export const build = path.resolve(root, process.env.RENDIO_BUILD ?? "build");
 const START_MS_MAX = 60_000;
 const REQUEST_MS_MAX = 30_000;
 
+// To begin more TLS connections at once takes longer than the router waits.
+const SOCKETS_MAX = 128;
+
 /** Calls probe() until it gives something true; null after ms. */
 export async function until(probe, ms = 5000) {
 	const end = Date.now() + ms;
@@ -176,7 +179,8 @@ export class Instance {
 			all["content-length"] ??= Buffer.byteLength(body);
 		if (!this.agents.has(localAddress))
 			this.agents.set(localAddress,
-			    new https.Agent({ keepAlive: true, localAddress }));
+			    new https.Agent({ keepAlive: true, localAddress,
+				maxSockets: SOCKETS_MAX }));
 
 		return await new Promise((resolve, reject) => {
 			const req = https.request({

@@ -9,7 +9,7 @@ import { until } from "./instance.mjs";
 
 const run = promisify(execFile);
 
-const END_MS_MAX = 30_000;
+const END_MS_MAX = 120_000;
 
 /** POST generate-video; `key` null sends none. */
 export async function order(rendio, guest, body = {}, key = randomUUID()) {
