@@ -211,6 +211,8 @@ test("phones that are gone are forgotten, one registered again is not",
 	apns.answers.set(back, { status: 410, reason: "Unregistered",
 		timestamp: Date.now() - 86400_000 });
 	await make(who);
+	assert.ok(await until(() => [dead, bad, back].every((token) =>
+	    apns.calls.some((call) => call.token === token)), WAIT_MS_MAX));
 	await settled();
 	assert.deepEqual((await sql(rendio, "SELECT token FROM push_tokens t" +
 	    " JOIN sessions s ON s.id = t.session_id" +
