@@ -138,8 +138,9 @@ test("the provider does not answer", async () => {
 
 test("a provider refuses our key", async () => {
 	const line = await drill("Nothing is sent to a provider", async () => {
-		await order(rendio, ada, { settings: { duration: 4 },
+		const res = await order(rendio, ada, { settings: { duration: 4 },
 			prompt: fal.script({ submit: "401" }) });
+		assert.equal(res.status, 200, res.text);
 	}, async () => {
 		await rendio.cli("provider", "start", "all");
 		await rendio.cli("provider", "start", "fal");
