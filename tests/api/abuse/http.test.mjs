@@ -353,7 +353,7 @@ test("O03 no process shows its secrets", async () => {
 			assert.ok(!shown.includes(secret), shown);
 	}
 	// Nobody may look into one that holds keys: its files are root's.
-	const [pid] = rendio.pids("auth-token");
+	const pid = rendio.supervised("auth-token");
 	assert.equal(fs.statSync(`/proc/${pid}/environ`).uid, 0);
 });
 
