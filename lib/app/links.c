@@ -104,7 +104,7 @@ links_check(const struct keys *keys, struct str bucket, struct str name,
 	uint8_t token[BASE64_DECODED_BYTES_MAX(
 	    BASE64_ENCODED_LENGTH(LINK_TOKEN_BYTES))];
 	uint8_t wanted[LINK_TOKEN_BYTES];
-	int64_t expires_at_ms = 0;
+	uint64_t expires_at_ms = 0;
 	size_t n;
 
 	if (!base64_decode(BASE64_URL, text, token, sizeof(token), &n) ||
@@ -116,7 +116,7 @@ links_check(const struct keys *keys, struct str bucket, struct str name,
 		return LINK_FORGED;
 	for (size_t i = 0; i < LINK_TIME_BYTES; i++)
 		expires_at_ms = expires_at_ms << 8 | token[1 + i];
-	return now_ms >= expires_at_ms ? LINK_EXPIRED : LINK_OK;
+	return now_ms >= (int64_t)expires_at_ms ? LINK_EXPIRED : LINK_OK;
 }
 
 static bool
