@@ -88,7 +88,7 @@ main(int argc, char **argv)
 		.methods = HTTP_POST,
 		.auth = AUTH_USER,
 		.body = BODY_JSON,
-		.body_bytes_max = 4096,
+		.body_bytes_max = APP_JSON_BYTES_MAX,
 		.processes = 1,
 		.handle = register_push_token,
 	};

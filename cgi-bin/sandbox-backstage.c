@@ -320,7 +320,7 @@ main(int argc, char **argv)
 		.auth = AUTH_OPTIONAL,
 		.dialect = DIALECT_FUNCTIONS,
 		.body = BODY_JSON,
-		.body_bytes_max = 4096,
+		.body_bytes_max = APP_JSON_BYTES_MAX,
 		.processes = 1,
 		.is_sandbox_only = true,
 		.handle = sandbox_backstage,

@@ -153,7 +153,6 @@ processes_run(int count, int (*serve)(void *arg), void *arg)
 	assert(count >= 1);
 	assert(count <= PROCESSES_MAX);
 	catch_signals(&mask);
-	start(&p, 0, &mask);
 	while (!asked_to_end) {
 		if (somebody_waits(&p, &mask))
 			start_missing(&p, &mask);

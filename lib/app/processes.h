@@ -9,17 +9,16 @@
  * 0.4 MB with OpenSSL and 1 MB with libcurl, once instead of in each.
  *
  * One that ends otherwise than with 0 is replaced at once.  One that ends with
- * 0 had nothing to do: it is replaced when somebody waits at the socket.  So an
- * endpoint that nobody calls keeps its first process alone.
+ * 0 had nothing to do.  The first, and its successors, are forked when somebody
+ * waits at the socket: an endpoint that nobody calls has its first process alone.
  */
 
 #define PROCESSES_MAX 16
 
 /*
  * Keeps up to `count` processes that run `serve`, whose return value is their
- * exit status, until SIGTERM; then ends them as gently.  It starts with one:
- * what is wrong with the configuration is seen now, not by a user.  Returns
- * the exit status of the caller, in whom nothing may have been opened yet.
+ * exit status, until SIGTERM; then ends them as gently.  Returns the exit
+ * status of the caller, in whom nothing may have been opened yet.
  */
 int processes_run(int count, int (*serve)(void *arg), void *arg);
 

@@ -145,6 +145,9 @@ test("what a lost webhook would have told is learnt all the same",
 test("a killed worker is replaced, and what it had under way ends",
     async () => {
 	const id = await orderJob(rendio, ada, { prompt: "A sea [slow:3]" });
+	// Killed while it sends the order, it could not know what came of that.
+	assert.ok(await until(async () => (await statusOf(rendio, ada, id))
+	    .json().status === "processing", 20_000));
 	const res = await until(async () => {
 		const got = await act("kill-worker", ada);
 		return got.status === 200 && got;
