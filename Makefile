@@ -115,8 +115,8 @@ test: deps-test check
 	@$(MAKE) -s CC=clang SAN=address,undefined unit fuzz-regressions
 	@build/tests/faults/life all 20
 	@build/tests/faults/model 1 10
-	@tests/run-beside "nice -n 19 tests/fuzz/run $(FUZZ_S) $(FUZZERS)" \
-	    sh -c 'RENDIO_BUILD=build-clang-san tests/api/run && RENDIO_BUILD=build tests/api/run'
+	@FUZZ_AT_ONCE=4 tests/run-beside "tests/fuzz/run $(FUZZ_S) $(FUZZERS)" \
+	    tests/api/run build-clang-san build
 
 # ONLY="memory peers": some parts, see tests/bench/run.
 bench: deps-bench
