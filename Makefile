@@ -248,14 +248,15 @@ $(BUILD)/tests/faults/calls.so: tests/faults/calls.c tests/faults/calls.h
 	$(CC) -D_GNU_SOURCE -std=c11 $(WARNINGS) -O2 -g -fPIC -shared -o $@ $<
 
 # All of them, an hour and more: every call of a life, four power cuts each,
-# every call of the real programs, and the kills at random.
+# every call of the real programs, and at full length what `make test` does in
+# short.
 faults: deps-test
 	@$(MAKE) -s -j$(JOBS) all unit-programs
 	@build/tests/faults/model 2
 	@build/tests/faults/life
 	@for seed in 1 2 3; do build/tests/faults/life power 1 1 $$seed || exit 1; done
-	@RENDIO_BUILD=build RENDIO_POINTS_EVERY=1 RENDIO_KILLS=2000 node --test --test-reporter=spec \
-	    tests/faults/points.test.mjs tests/faults/kill.test.mjs
+	@RENDIO_BUILD=build RENDIO_LONG=1 RENDIO_POINTS_EVERY=1 node --test \
+	    --test-reporter=spec --test-concurrency=2 tests/faults/*.test.mjs
 
 # --- installing ---------------------------------------------------------------
 

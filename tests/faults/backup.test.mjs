@@ -5,7 +5,7 @@
 // its name is good: it restores to a clean database that knows each answer
 // which was given before that backup began.
 //
-// RENDIO_BACKUPS (default 12) says how many, RENDIO_SEED repeats a run.
+// RENDIO_BACKUPS (default 6) says how many, RENDIO_SEED repeats a run.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -17,9 +17,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "../api/support/database.mjs";
 import { build, root, start } from "../api/support/instance.mjs";
 import { order } from "../api/support/jobs.mjs";
-import { chance } from "./chance.mjs";
+import { chance, often } from "./chance.mjs";
 
-const BACKUPS = Number(process.env.RENDIO_BACKUPS ?? 12);
+const BACKUPS = Number(process.env.RENDIO_BACKUPS ?? often(24));
 const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
 const PHONES = 6;
 const KILLED = 0.7;

@@ -4,7 +4,7 @@
 // random moments while accounts are deleted: each is there or gone, never
 // half, and what is gone stays gone.
 //
-// RENDIO_DELETIONS (default 200, with a sanitiser 40) says how many, RENDIO_SEED repeats a run.
+// RENDIO_DELETIONS (default 50) says how many, RENDIO_SEED repeats a run.
 
 import assert from "node:assert/strict";
 import fs from "node:fs";

@@ -3,7 +3,7 @@
 // device-check is killed (kill -9) at random moments while phones come in, and
 // Apple now and then does not answer.  Each phone must end with its one gift.
 //
-// RENDIO_KILLS (default 200, with a sanitiser 40) says how often, RENDIO_SEED repeats a run.
+// RENDIO_KILLS (default 50) says how often, RENDIO_SEED repeats a run.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

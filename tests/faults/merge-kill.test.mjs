@@ -3,7 +3,7 @@
 // Processes are killed (kill -9) at random moments while guests are merged
 // into accounts of Apple IDs.  A merge has happened or it has not.
 //
-// RENDIO_MERGES (default 200, with a sanitiser 40) says how many.
+// RENDIO_MERGES (default 50) says how many.
 
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";

@@ -6,7 +6,7 @@
 // What phones were answered must be true, and the rest be done when they ask
 // again, as apps do.
 //
-// RENDIO_POINTS_EVERY (default 25) takes every so many-th n, another part of
+// RENDIO_POINTS_EVERY (default 100) takes every so many-th n, another part of
 // them each time by RENDIO_SEED; 1 takes all.
 
 import assert from "node:assert/strict";
@@ -21,7 +21,7 @@ import { build, start, until } from "../api/support/instance.mjs";
 import { statusOf } from "../api/support/jobs.mjs";
 import { JPEG, upload } from "../api/support/pictures.mjs";
 
-const EVERY = Number(process.env.RENDIO_POINTS_EVERY ?? 25);
+const EVERY = Number(process.env.RENDIO_POINTS_EVERY ?? 100);
 const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
 const FAULTS = { io: 1, full: 2, kill: 5 };
 const GRANTS = 5;
