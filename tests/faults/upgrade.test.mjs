@@ -13,13 +13,11 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { sql } from "../api/support/database.mjs";
-import { build, plainEnv, root, start, until }
+import { build, plainEnv, root, start }
     from "../api/support/instance.mjs";
-import { order, statusOf } from "../api/support/jobs.mjs";
-import { Stream } from "../api/support/streams.mjs";
+import { Phones } from "./phones.mjs";
 
 const UPGRADES = Number(process.env.RENDIO_UPGRADES ?? 1);
 const PHONES = 4;
@@ -111,103 +109,9 @@ async function unpack(name) {
 	execFileSync("cp", ["-al", path.join(lib, name), path.join(lib, "release")]);
 }
 
-/** A phone that orders, polls and listens; it remembers what went wrong. */
-class Phone {
-	jobs = [];
-	told = new Map();
-	credits = null;
-	last_id = "";
-	failures = [];
-	requests = 0;
-	streams = 0;
-	backwards = 0;
-
-	constructor(guest) {
-		this.guest = guest;
-	}
-
-	async ask(what, call) {
-		this.requests++;
-		try {
-			const res = await call();
-			if (res.status === 200)
-				return res.json();
-			this.failures.push(`${what}: ${res.status} ${res.text}`);
-		} catch (error) {
-			this.failures.push(`${what}: ${error.message}`);
-		}
-		return null;
-	}
-
-	async use() {
-		while (!over) {
-			const made = await this.ask("order", () => order(rendio,
-			    this.guest, { settings: { duration: 4 } }));
-			if (made)
-				this.jobs.push(made.job_id);
-			for (let i = 0; i < 10 && this.jobs.length > 0; i++) {
-				const job = this.jobs.at(-1 - i % this.jobs.length);
-				await this.ask("status", () => statusOf(rendio,
-				    this.guest, job));
-				await sleep(50);
-			}
-		}
-	}
-
-	/** A stream is cut when its engine goes; it comes back where it was. */
-	async listen() {
-		while (!quiet) {
-			const stream = new Stream();
-			stream.onmessage = (message) => this.hear(message);
-			try {
-				await stream.connect(rendio,
-				    "/functions/v1/user-events", {
-					bearer: this.guest.access_token,
-					headers: this.last_id === "" ? {} :
-					    { "last-event-id": this.last_id },
-				});
-			} catch (error) {
-				this.failures.push(`stream: ${error.message}`);
-				continue;
-			}
-			if (stream.status !== 200)
-				this.failures.push(`stream: ${stream.status}`);
-			this.streams++;
-			while (!stream.ended && !quiet)
-				await sleep(20);
-			stream.close();
-		}
-	}
-
-	hear({ id, event, data }) {
-		if (id !== undefined) {
-			this.backwards += Number(id) < Number(this.last_id);
-			this.last_id = id;
-		}
-		for (const job of event === "snapshot" ? data.jobs :
-		    event === "job" ? [data] : [])
-			this.told.set(job.job_id, job.status);
-		this.credits = data.credits_remaining ?? this.credits;
-	}
-
-	/** Was it told of all that became of its jobs? */
-	async knowsAll() {
-		const { credits_remaining } = await this.ask("credits", () =>
-		    rendio.request("GET", "/functions/v1/get-user-credits",
-			{ bearer: this.guest.access_token }));
-		return this.credits === credits_remaining && this.jobs.every(
-		    (job) => this.told.get(job) === "completed");
-	}
-}
-
-let over = false, quiet = false;
-
 test(`${UPGRADES} upgrades and rollbacks under load: nothing fails`,
     async (t) => {
-	const phones = [];
-	for (let i = 0; i < PHONES; i++)
-		phones.push(new Phone(await rendio.guest(`upgrade-${i}`)));
-	const lives = phones.flatMap((phone) => [phone.use(), phone.listen()]);
+	const phones = await Phones.start(rendio, PHONES);
 	const running = () => fs.readlinkSync(path.join(lib, "current"));
 
 	try {
@@ -222,28 +126,14 @@ test(`${UPGRADES} upgrades and rollbacks under load: nothing fails`,
 			assert.equal(running(), "kept");
 		}
 	} finally {
-		over = true;
-		await Promise.all(phones.map((_, i) => lives[2 * i]));
+		await phones.rest();
 	}
-	const ended = await until(async () => {
-		for (const phone of phones)
-			if (!await phone.knowsAll())
-				return false;
-		return true;
-	}, 120_000);
-	quiet = true;
-	await Promise.all(lives);
-	const sum = (name) => phones.reduce((n, phone) => n +
-	    (phone[name].length ?? phone[name]), 0);
-	t.diagnostic(`${sum("requests")} requests, ${sum("jobs")} jobs, ` +
-	    `${sum("streams")} streams, ${sum("failures")} failed`);
-	if (sum("failures") > 0)
+	t.diagnostic(phones.summary());
+	if (phones.failures.length > 0)
 		t.diagnostic(rendio.log().filter((line) =>
 		    /\[error\]|"level":"error"/.test(line)).join("\n"));
-	assert.deepEqual(phones.flatMap((phone) => phone.failures), []);
-	assert.ok(ended, "a stream did not tell the end of a job");
-	assert.equal(sum("backwards"), 0);
-	assert.ok(sum("streams") >= PHONES * (1 + UPGRADES));
+	phones.assertWell();
+	assert.ok(phones.streams >= PHONES * (1 + UPGRADES));
 	const audit = await rendio.cli("audit");
 	assert.equal(audit.code, 0, audit.stdout);
 });

@@ -97,6 +97,7 @@ export const generousLimits = Object.fromEntries([
 export class Instance {
 	constructor(port, stateDir, env, programs = build) {
 		this.programs = programs;
+		this.host = "127.0.0.1";
 		this.port = port;
 		this.stateDir = stateDir;
 		this.url = `https://127.0.0.1:${port}`;
@@ -184,7 +185,8 @@ export class Instance {
 
 		return await new Promise((resolve, reject) => {
 			const req = https.request({
-				host: "127.0.0.1",
+				host: this.host,
+				family: 4,
 				port: this.port,
 				path: target,
 				method,

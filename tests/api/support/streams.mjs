@@ -29,7 +29,8 @@ export class Stream {
 			all.authorization = `Bearer ${bearer}`;
 		await new Promise((resolve, reject) => {
 			this.req = https.request({
-				host: "127.0.0.1", port: rendio.port, path: target,
+				host: rendio.host, family: 4, port: rendio.port,
+				path: target,
 				ca: rendio.ca, headers: all, method, agent,
 				localAddress,
 			}, (res) => {
