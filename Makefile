@@ -326,6 +326,12 @@ deb: deps-deb
 deps-deb:
 	@tools/install-deps build deb
 
+# The package's life in a clean Debian that is booted in a container; as root.
+.PHONY: test-package
+test-package: deps-test deps-deb
+	@tools/install-deps package
+	@tests/package/run
+
 clean:
 	rm -rf build build-*
 
