@@ -398,9 +398,13 @@ check_backup(struct doctor *d, const struct config *config, struct db *db)
 static void
 note_alarm(void *arg, const struct alarm_row *row)
 {
-	doctor_note(arg, RED, "alarm", "docs/operations.md, Alarms",
-	    "%s%s%s %s", row->name, row->subject[0] == '\0' ? "" : " of ",
-	    row->subject, row->detail);
+	/* One who does not give up is no harm to this machine. */
+	const bool is_harm =
+	    strcmp(row->name, alarm_name(ALARM_LIMIT_REPEATED)) != 0;
+
+	doctor_note(arg, is_harm ? RED : YELLOW, "alarm",
+	    "docs/operations.md, Alarms", "%s%s%s %s", row->name,
+	    row->subject[0] == '\0' ? "" : " of ", row->subject, row->detail);
 }
 
 /* What the worker has noticed. */

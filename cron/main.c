@@ -76,6 +76,7 @@ static const struct task tasks[] = {
 	{ repair_notifications, 1000 },
 	{ repair_refunds, 1000 },
 	{ watch_alarms, 1000 },
+	{ watch_limits, 10000 },
 	{ tell_summaries, 5000 },
 	{ send_notices, 500 },
 	{ send_pushes, 250 },

@@ -6,6 +6,7 @@
 #include "base/metrics.h"
 #include "domain/alarms.h"
 #include "domain/breakers.h"
+#include "domain/limits.h"
 #include "domain/spend.h"
 #include "domain/storage.h"
 #include "domain/upstreams.h"
@@ -292,6 +293,62 @@ watch_errors(struct worker *worker)
 		add(&f, "", "%lld within five minutes, see the log",
 		    (long long)count);
 	settle(worker, ALARM_ERROR_BURST, &f);
+}
+
+/* --- who goes on in spite of refusals ------------------------------------- */
+
+struct refusals {
+	struct findings findings;
+	struct limit_violation worst; /* of a kind; its count 0 = none yet */
+	bool has_others; /* of that kind */
+};
+
+static void
+end_kind(struct refusals *r)
+{
+	char who[UUID_TEXT_BYTES + sizeof("user ")] = "an address or a device";
+	struct uuid user_id;
+
+	if (r->worst.count == 0)
+		return;
+	if (r->worst.subject_bytes == UUID_BYTES) {
+		memcpy(user_id.bytes, r->worst.subject, UUID_BYTES);
+		memcpy(who, "user ", sizeof("user "));
+		uuid_format(&user_id, who + strlen(who));
+	}
+	add(&r->findings, r->worst.kind, "%s: %lld within an hour%s", who,
+	    (long long)r->worst.count, r->has_others ? ", and others" : "");
+	r->worst.count = 0;
+	r->has_others = false;
+}
+
+static void
+add_refusals(void *arg, const struct limit_violation *violation)
+{
+	struct refusals *r = arg;
+
+	if (strcmp(r->worst.kind, violation->kind) != 0)
+		end_kind(r);
+	if (r->worst.count == 0)
+		r->worst = *violation;
+	/* Who went on from one hour to the next is there twice. */
+	r->has_others = r->has_others ||
+	    memcmp(r->worst.subject, violation->subject,
+		sizeof(violation->subject)) != 0;
+}
+
+/* Apart from the others: a flood of many users is many rows to look through. */
+void
+watch_limits(struct worker *worker)
+{
+	struct refusals r = { .worst = { .count = 0 } };
+
+	if (limits_violations(worker->state.db, clock_now_ms() - HOUR_MS,
+		config_number(&worker->state.config, CONFIG_LIMIT_REPORT_PER_H),
+		add_refusals, &r) != OK)
+		return;
+	end_kind(&r);
+	settle(worker, ALARM_LIMIT_REPEATED, &r.findings);
 }
 
 void

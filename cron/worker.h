@@ -103,6 +103,7 @@ void measure_storage(struct worker *worker);
 void make_posters(struct worker *worker);
 void take_reports(struct worker *worker);
 void watch_alarms(struct worker *worker);
+void watch_limits(struct worker *worker);
 void tell_summaries(struct worker *worker);
 void send_notices(struct worker *worker);
 void send_pushes(struct worker *worker);

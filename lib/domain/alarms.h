@@ -24,7 +24,8 @@
 	X(BACKUP_FAILED, "backup_failed", "Backup failed") \
 	X(BACKUP_STALE, "backup_stale", "Backup is too old") \
 	X(AUDIT_FAILED, "audit_failed", "Audit found violations") \
-	X(ERROR_BURST, "error_burst", "Many errors of ours")
+	X(ERROR_BURST, "error_burst", "Many errors of ours") \
+	X(LIMIT_REPEATED, "limit_repeated", "Limits refuse somebody on and on")
 
 #define ALARM_ENUM_ROW(symbol, name, title) ALARM_##symbol,
 enum alarm { ALARM_LIST(ALARM_ENUM_ROW) ALARM_MAX };

@@ -243,7 +243,7 @@ limits_violations(struct db *db, int64_t since_ms, int64_t min_count,
 	static const char sql[] =
 	    "SELECT kind, subject, hour_at_ms, count, last_at_ms"
 	    " FROM limit_violations WHERE hour_at_ms > ?1 AND count >= ?2"
-	    " ORDER BY hour_at_ms, kind, subject";
+	    " AND last_at_ms >= ?3 ORDER BY kind, count DESC, subject";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;
@@ -251,6 +251,7 @@ limits_violations(struct db *db, int64_t since_ms, int64_t min_count,
 	/* The hour in which since_ms lies counts too. */
 	db_bind_int64(stmt, 1, since_ms - HOUR_MS);
 	db_bind_int64(stmt, 2, min_count);
+	db_bind_int64(stmt, 3, since_ms);
 	while ((err = db_step(stmt, &found)) == OK && found) {
 		const struct str subject = db_column_blob(stmt, 1);
 		struct limit_violation violation = {
@@ -264,9 +265,7 @@ limits_violations(struct db *db, int64_t since_ms, int64_t min_count,
 		memcpy(violation.subject, subject.ptr, subject.len);
 		(void)str_copy(db_column_str(stmt, 0), violation.kind,
 		    sizeof(violation.kind));
-		err = each(arg, &violation);
-		if (err != OK)
-			return err;
+		each(arg, &violation);
 	}
 	return err;
 }

@@ -89,9 +89,11 @@ struct limit_violation {
 	int64_t last_at_ms;
 };
 
-/* Who was refused at least min_count times within an hour since since_ms. */
-typedef enum err
-limits_each(void *arg, const struct limit_violation *violation);
+/*
+ * Who was refused at least min_count times within an hour, and since since_ms
+ * once more: kind by kind, and of each who was refused most first.
+ */
+typedef void limits_each(void *arg, const struct limit_violation *violation);
 enum err limits_violations(struct db *db, int64_t since_ms, int64_t min_count,
     limits_each *each, void *arg);
 

@@ -46,6 +46,7 @@ before(async () => {
 	rendio = await start({ stateDir: dir, env: { ...fal.env, ...apple.env,
 		...telegram.env, RENDIO_MEDIA_FREE_MIB_MIN: "1",
 		RENDIO_MEDIA_MIB_MAX: isMounted ? "0" : String(DISK_MIB),
+		RENDIO_LIMIT_PURCHASE_PER_H: "1", RENDIO_LIMIT_REPORT_PER_H: "3",
 		RENDIO_AUDIT_HOUR_UTC: "3" } });
 	ada = await new Phone(rendio, apple, "ada").enter();
 	await rendio.cli("user", "grant", ada.user_id, "1000", "--reason", "test");
@@ -249,6 +250,26 @@ test("today's spending is near its cap", async () => {
 		    " NULL WHERE endpoint = 'fal-ai/veo3.1/fast'");
 	});
 	assert.match(line, /8\.00 of 10\.00 USD/);
+});
+
+test("somebody goes on in spite of refusals", async () => {
+	const eve = await new Phone(rendio, apple, "eve").enter();
+	const line = await drill("Limits refuse somebody", async () => {
+		let refused = 0;
+		while (refused < 3) {
+			const { status } = await rendio.request("POST",
+			    "/functions/v1/update-credits", {
+				bearer: eve.access_token,
+				body: { signed_transaction: "no" } });
+			assert.ok([400, 429].includes(status), `${status}`);
+			refused += status === 429;
+		}
+	}, async () => {
+		await sql(rendio, "UPDATE limit_violations SET" +
+		    " last_at_ms = last_at_ms - 3600000");
+	});
+	assert.match(line, new RegExp("somebody on and on: purchase" +
+	    ` \\(user ${eve.user_id}: 3 within an hour\\)`));
 });
 
 test("workers were killed meanwhile", () => assert.ok(kills > 5, `${kills}`));

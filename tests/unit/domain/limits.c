@@ -201,11 +201,10 @@ without_its_table_a_limit_is_unavailable(void **state)
 	    ERR_SERVICE_UNAVAILABLE);
 }
 
-static enum err
+static void
 keep(void *arg, const struct limit_violation *violation)
 {
 	*(struct limit_violation *)arg = *violation;
-	return OK;
 }
 
 static void
@@ -228,6 +227,9 @@ violations_are_counted_by_the_hour_and_found(void **state)
 	assert_int_equal(count, 1);
 
 	assert_int_equal(limits_violations(f->db, hour_ms + 2, 5, keep, &found),
+	    OK);
+	assert_int_equal(found.count, 0);
+	assert_int_equal(limits_violations(f->db, hour_ms + 5, 4, keep, &found),
 	    OK);
 	assert_int_equal(found.count, 0);
 	assert_int_equal(limits_violations(f->db, hour_ms + 2, 4, keep, &found),
