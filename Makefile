@@ -277,7 +277,8 @@ install: all
 	    $(UNIT_DIR)/nginx.service.d $(UNIT_DIR)/rendio.target.wants \
 	    $(DESTDIR)/usr/lib/sysusers.d $(DESTDIR)/usr/lib/tmpfiles.d \
 	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8 \
-	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	    $(DESTDIR)$(PREFIX)/share/rendio
 	install $(BUILD)/rendio $(BUILD)/rendio-worker $(BUILD)/rendio-realtime \
 	    deploy/nginx-config deploy/setup deploy/start-worker \
 	    deploy/install-certificate $(RELEASE).new/
@@ -305,6 +306,8 @@ install: all
 	chmod 644 $(DESTDIR)/etc/cron.d/rendio
 	$(INSTALL) deploy/rendio.bash-completion \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/rendio
+	$(INSTALL) deploy/alerts.yml deploy/grafana-dashboard.json \
+	    $(DESTDIR)$(PREFIX)/share/rendio/
 	$(INSTALL) deploy/rendio.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	$(INSTALL) deploy/rendio-upgrade.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 

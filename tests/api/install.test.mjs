@@ -52,6 +52,31 @@ test("an installation over another one leaves nothing of it behind, and what run
 	assert.equal(fs.readlinkSync(path.join(lib, "current")), "kept");
 });
 
+test("rules for Prometheus and a dashboard are there for who wants them", () => {
+	for (const name of ["alerts.yml", "grafana-dashboard.json"])
+		assert.ok(fs.readFileSync(path.join(root, "deploy", name)).equals(
+		    fs.readFileSync(path.join(dest, "usr/share/rendio", name))));
+});
+
+/** What bash offers for the last of these words. */
+const completions = (...words) => execFileSync("bash", ["-c",
+    `. "$1"; shift; rendio() { "${path.join(build, "rendio")}" "$@"; };` +
+    " COMP_WORDS=(rendio \"$@\"); COMP_CWORD=$#;" +
+    " _rendio rendio \"${COMP_WORDS[COMP_CWORD]}\"" +
+    " \"${COMP_WORDS[COMP_CWORD - 1]}\"; printf '%s\\n' \"${COMPREPLY[@]}\"",
+    "bash", path.join(dest, "usr/share/bash-completion/completions/rendio"),
+    ...words], { encoding: "utf8" }).trim().split("\n");
+
+test("a shell completes commands, and the options that each has", () => {
+	assert.deepEqual(completions("doc"), ["doctor"]);
+	assert.deepEqual(completions("admin", "di"), ["disable"]);
+	assert.deepEqual(completions("doctor", "--"),
+	    ["--help", "--json", "--offline"]);
+	assert.deepEqual(completions("user", "grant", "--"),
+	    ["--help", "--reason"]);
+	assert.deepEqual(completions("backup", "x.tar", "--k"), ["--keep"]);
+});
+
 test("no service is more exposed than 2.0, as systemd judges", () => {
 	const services = fs.readdirSync(units).filter((name) =>
 	    /^rendio.*\.service$/.test(name));
