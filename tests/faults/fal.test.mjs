@@ -9,7 +9,6 @@
 // fault meets every other step, with RENDIO_LONG=1 each.
 
 import assert from "node:assert/strict";
-import fs from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fal } from "../fakes/fal.mjs";
@@ -67,21 +66,9 @@ function expected({ submit, result, file, hook, path }) {
 let fal, rendio;
 let count = 0;
 
-/**
- * What a killed process has written stays, on a disk or not; hundreds of jobs
- * at once would otherwise wait for the disk, and time out.
- */
-function fastDirectory() {
-	try {
-		return fs.mkdtempSync("/dev/shm/rendio-");
-	} catch {
-		return undefined;
-	}
-}
-
 before(async () => {
 	fal = await Fal.start();
-	rendio = await start({ stateDir: fastDirectory(), env: {
+	rendio = await start({ env: {
 		...fal.env,
 		RENDIO_PROVIDER_CONCURRENCY: "256",
 		RENDIO_PROVIDER_START_TIMEOUT_S: "5",

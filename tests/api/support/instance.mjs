@@ -360,13 +360,29 @@ export class Instance {
 	}
 }
 
+const ROOM_BYTES_MIN = 4 * 1024 ** 3;
+
+/**
+ * Where the states are: in memory when there is room, for on one disk all wait
+ * for each other's commits.  Whether a power cut loses something is not for
+ * these tests to say (tests/faults/life).
+ */
+function roomForStates() {
+	const memory = "/dev/shm";
+
+	if (!fs.existsSync(memory))
+		return os.tmpdir();
+	const { bavail, bsize } = fs.statfsSync(memory);
+	return bavail * bsize >= ROOM_BYTES_MIN ? memory : os.tmpdir();
+}
+
 /**
  * Starts an instance.  env: more settings; stateDir: one that exists already;
  * prepare(stateDir): called before the start; programs: a directory of others.
  */
 export async function start({ env = {}, stateDir, prepare, programs } = {}) {
 	const dir = stateDir ??
-	    fs.mkdtempSync(path.join(os.tmpdir(), "rendio-"));
+	    fs.mkdtempSync(path.join(roomForStates(), "rendio-"));
 	if (prepare)
 		prepare(dir);
 	const instance = new Instance(await freePort(), dir, env,
