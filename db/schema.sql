@@ -286,7 +286,6 @@ CREATE TABLE objects (
 ) STRICT;
 CREATE UNIQUE INDEX objects_by_name ON objects (bucket, name)
   WHERE state <> 'deleting';
-CREATE INDEX objects_by_job ON objects (job_id) WHERE job_id IS NOT NULL;
 CREATE INDEX objects_to_delete ON objects (created_at_ms)
   WHERE state = 'deleting';
 CREATE TABLE events (
@@ -385,8 +384,6 @@ CREATE TABLE purchases (
   CHECK (credits = 0 OR waits_for IS NULL)
 ) STRICT;
 CREATE INDEX purchases_by_user ON purchases (user_id, id);
-CREATE INDEX purchases_by_original
-  ON purchases (environment, original_transaction_id);
 CREATE INDEX purchases_by_transaction ON purchases (transaction_id);
 CREATE INDEX purchases_to_try ON purchases (next_try_at_ms)
   WHERE next_try_at_ms IS NOT NULL;
@@ -536,7 +533,6 @@ CREATE INDEX objects_stored_by_age ON objects (bucket, created_at_ms)
   WHERE state = 'stored';
 CREATE INDEX objects_uploading ON objects (created_at_ms)
   WHERE state = 'storing' AND job_id IS NULL;
-CREATE INDEX objects_by_size ON objects (bucket, size_bytes);
 CREATE TABLE storage_level (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   level TEXT NOT NULL CHECK (level IN ('ok', 'warning', 'alarm', 'full')),
@@ -715,3 +711,8 @@ CREATE INDEX users_by_email ON users (lower(email)) WHERE email IS NOT NULL;
 CREATE INDEX purchases_by_age ON purchases (purchased_at_ms);
 CREATE UNIQUE INDEX ledger_one_job_refund ON ledger_entries (job_id)
   WHERE kind = 'adjustment' AND job_id IS NOT NULL;
+CREATE INDEX objects_by_size ON objects (size_bytes);
+CREATE INDEX objects_by_job ON objects (job_id, bucket, state, name)
+  WHERE job_id IS NOT NULL;
+CREATE INDEX purchases_by_original
+  ON purchases (original_transaction_id, environment);

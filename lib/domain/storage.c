@@ -44,7 +44,7 @@ add_up(struct db *db, int64_t *ret_bytes)
 	/* All of an index, and nothing but the index. */
 	static const char sql[] =
 	    "SELECT COALESCE(SUM(size_bytes), 0) FROM objects"
-	    " WHERE bucket IN ('videos', 'thumbnails')";
+	    " WHERE size_bytes > 0";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;

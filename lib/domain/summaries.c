@@ -228,7 +228,7 @@ write_sales(struct db *db, const struct period *p, struct buf *text)
 	    " COALESCE(SUM(price_milli), 0), COALESCE(currency, '')"
 	    " FROM purchases WHERE credited_at_ms >= ?1"
 	    " AND credited_at_ms < ?2 AND credited_at_ms IS NOT NULL"
-	    " AND environment = 'Production' GROUP BY currency"
+	    " AND environment <> 'Sandbox' GROUP BY currency"
 	    " ORDER BY COUNT(*) DESC";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;

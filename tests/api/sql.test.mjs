@@ -16,9 +16,13 @@ const SMALL = ["models", "model_prices", "themes", "products", "admins",
 
 // Partial indexes that hold nothing but what is waiting.
 const QUEUES = ["provider_reports_to_handle", "objects_to_delete",
-	"jobs_open_by_user",
+	"jobs_open_by_user", "jobs_to_submit", "attempts_in_flight",
 	// What we owe is what is left of all lots that something is left of.
 	"credit_lots_to_burn"];
+
+// Columns that have few values, so that an index by them finds too much.
+const COARSE = ["bucket", "state", "kind", "status", "company", "provider",
+	"environment", "source", "tier", "is_active"];
 
 // The audit and a backup read everything: that is their task.
 const READS_EVERYTHING = ["audit.c", "audit_checks.c",
@@ -109,8 +113,17 @@ function steps(text) {
 	    .map((line) => line.replace(/^[ |`-]+/, ""));
 }
 
-/** A step that reads a whole table, or all of it that an id is less than. */
+/**
+ * A step that reads a whole table, or all of it that an id is less than, or that
+ * has a word which a large part of the table has.
+ */
 function isFullScan(step) {
+	const [, searched, by, columns] =
+	    /^SEARCH (\w+) USING .*INDEX (\w+) \(([^)]*)\)/.exec(step) ?? [];
+	if (searched !== undefined && !SMALL.includes(searched) &&
+	    !QUEUES.includes(by) && columns.split(" AND ").every((column) =>
+		COARSE.includes(column.replace(/[=<>].*/, ""))))
+		return true;
 	if (/^SEARCH .* INDEX sqlite_autoindex_\w+ \(\w+[<>]/.test(step))
 		return true;
 	const [, table, index] =
@@ -153,6 +166,8 @@ test("the plan's words are understood: a scan without an index is found", () => 
 	assert.ok(steps("SELECT count(*) FROM jobs").some(isFullScan));
 	assert.ok(steps("SELECT 1 FROM jobs WHERE prompt = ?1 AND id < ?2")
 	    .some(isFullScan));
+	assert.ok(steps("SELECT id FROM objects WHERE bucket = ?1" +
+	    " AND state = 'stored'").some(isFullScan));
 	assert.ok(!steps("SELECT * FROM users WHERE id = ?1").some(isFullScan));
 	assert.throws(() => steps("SELECT nothing FROM nowhere"));
 });
