@@ -125,7 +125,13 @@ bench: deps-bench
 
 .PHONY: bench-programs
 bench-programs: $(BUILD)/tests/bench/constant $(BUILD)/tests/bench/raw-sqlite \
-                $(BUILD)/tests/bench/publish
+                $(BUILD)/tests/bench/publish $(BUILD)/tests/bench/verify-jws \
+                $(BUILD)/tests/bench/slow-sync.so
+
+# A disk that is slow; for LD_PRELOAD, never installed.
+$(BUILD)/tests/bench/slow-sync.so: tests/bench/slow-sync.c
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -std=c11 $(WARNINGS) -O2 -fPIC -shared -o $@ $<
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBRARY)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)

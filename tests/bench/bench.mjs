@@ -2,32 +2,39 @@
 //
 // bench.mjs BUILD [SECTION...] -- measures a backend of its own against the
 // limits of the machine, in one run, the compared things in turn, and prints
-// markdown.  SECTION: memory, submission, credits, others, generate; without
-// one, all.
+// markdown.  SECTION: memory, submission, reads, work; without one, all.
 //
 // It never fails because something was slow: it says whether a goal was met.
 // A load that was refused or broken makes the numbers worthless, and does fail.
 
-import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CLIENTS, column, get, load, machine, makeUsers, median, orders, post,
-	PROMPT, run, say, spread, Table, whole, work } from "./load.mjs";
+import { cost, describe, get, giveJobs, load, machine, makeUsers, measure, median,
+	orders, post, PROMPT, ratio, run, say, spread, statements, Table, together, whole,
+	work } from "./load.mjs";
 
 const USERS = 1024;
 // Of each comparison; a pause of another tenant of the machine hits one.
 const ROUNDS = 5;
-const ROUND_S = 5;
-// The longest wait is rare: it needs more requests than a median.
-const LONG_S = 20;
+const ROUND_S = 3;
 const INFO_ROUNDS = 3;
 const INFO_S = 2;
+
+// A full page of the history for these users.
+const OWNERS = 8;
+const JOBS = 20;
 
 // Each takes a slot at the provider for some seconds; there must be free ones.
 const SUBMISSIONS = 120;
 const SUBMISSION_PAUSE_MS = 200;
+
+const VIDEO_BYTES = 5_000_000;
+const VIDEO_CLIENTS = 8;
+const JWS_S = 5;
+const LOAD_S = 10;
+const LOAD_CLIENTS = 64;
 
 const programs = path.resolve(process.argv[2] ?? "build");
 const sections = process.argv.slice(3);
@@ -37,22 +44,15 @@ const table = new Table();
 
 // --- the programs ----------------------------------------------------------------
 
-/** What an endpoint says of itself. */
-async function describe(name) {
-	const { stdout } = await run(path.join(programs, "cgi-bin", name),
-	    ["--describe"]);
-	const fields = stdout.trim().split("\t");
-	return { fields, processes: Number(fields[5]) };
-}
+const READS = ["get-user-credits", "get-video-status", "get-video-jobs"];
+const constantOf = (name) => `constant-${name}`;
+const bodyFile = (name) => path.join(work, `${name}.json`);
 
 /**
- * A directory with our programs and one more endpoint, the constant, which
- * has as many processes as the one that it is compared with.
+ * A directory with our programs and a constant for each read, which has as
+ * many processes and gives the answer in a file.
  */
-async function addConstant(body) {
-	const { fields, processes } = await describe("get-user-credits");
-	fields[0] = "constant";
-	fields[1] = "/functions/v1/constant";
+async function addConstants() {
 	const build = path.join(work, "build");
 	fs.mkdirSync(path.join(build, "cgi-bin"), { recursive: true });
 	for (const name of ["rendio", "rendio-worker",
@@ -61,126 +61,135 @@ async function addConstant(body) {
 	for (const name of fs.readdirSync(path.join(programs, "cgi-bin")))
 		fs.symlinkSync(path.join(programs, "cgi-bin", name),
 		    path.join(build, "cgi-bin", name));
-	fs.writeFileSync(path.join(build, "cgi-bin", "constant"),
-	    "#!/bin/sh\n" +
-	    `[ "$*" != --describe ] || exec printf '%s\\n' '${fields.join("\t")}'\n` +
-	    `exec '${programs}/tests/bench/constant' '${body}' ${processes}\n`,
-	    { mode: 0o755 });
+	for (const name of READS) {
+		const { fields, processes } = await describe(programs, name);
+		fields[0] = constantOf(name);
+		fields[1] = `/functions/v1/${constantOf(name)}`;
+		fs.writeFileSync(path.join(build, "cgi-bin", constantOf(name)),
+		    "#!/bin/sh\n[ \"$*\" != --describe ] || " +
+		    `exec printf '%s\\n' '${fields.join("\t")}'\n` +
+		    `exec '${programs}/tests/bench/constant' '${bodyFile(name)}' ` +
+		    `${processes}\n`, { mode: 0o755 });
+	}
 	return build;
 }
 
-// --- 1. get-user-credits ---------------------------------------------------------
+// --- 1. reads --------------------------------------------------------------------
 
-async function benchCredits(rendio, users) {
-	const ours = [], constant = [];
-	for (let i = 0; i < ROUNDS; i++) {
-		say(`get-user-credits, round ${i + 1} of ${ROUNDS}`);
-		for (const [target, rows] of [["get-user-credits", ours],
-			["constant", constant]])
-			rows.push(await load(rendio.url, users.map((user) =>
-			    get(`/functions/v1/${target}`, user.headers)),
-			ROUND_S));
-	}
-	const ratio = median(ours.map((row, i) => row.rate / constant[i].rate));
-	table.goal("get-user-credits / constant answer, both through nginx", "≥ 0.70",
-	    `${ratio.toFixed(2)} (${whole(median(column(ours, "rate")))} / ` +
-	    `${whole(median(column(constant, "rate")))} requests/s)`,
-	    ratio >= 0.7);
-	table.info("get-user-credits, latency", spread({
-		p50_us: median(column(ours, "p50_us")),
-		p99_us: median(column(ours, "p99_us")),
-		max_us: Math.max(...column(ours, "max_us")) }));
-}
-
-// --- 2. generate-video -----------------------------------------------------------
-
-/** Stops the instance's own worker; a second SIGTERM makes it hurry. */
-async function stopWorker(rendio) {
-	const isWorker = (pid) => {
-		try {
-			return fs.readFileSync(`/proc/${pid}/comm`, "utf8") ===
-			    "rendio-worker\n";
-		} catch {
-			return false;
-		}
+async function benchReads(rendio, users) {
+	const owners = users.slice(0, OWNERS);
+	await giveJobs(rendio, owners, JOBS);
+	const targets = {
+		"get-user-credits": users.map((user) => [user, ""]),
+		"get-video-status": owners.flatMap((user) =>
+		    user.jobs.map((job) => [user, `?job_id=${job}`])),
+		"get-video-jobs": owners.map((user) => [user, ""]),
 	};
-	await run("sv", ["down", rendio.file("sv", "worker")]);
-	for (let n = 0; n < 100; n++) {
-		const workers = rendio.members().filter(isWorker);
-		if (workers.length === 0)
-			return;
-		workers.forEach((pid) => process.kill(pid, "SIGTERM"));
-		await sleep(200);
+	for (const name of READS) {
+		const requests = (target) => targets[name].map(([user, query]) =>
+		    get(`/functions/v1/${target}${query}`, user.headers));
+		const [[user, query]] = targets[name];
+		const asked = ["GET", `/functions/v1/${name}${query}`,
+			{ bearer: user.access_token }];
+		fs.writeFileSync(bodyFile(name),
+		    (await rendio.request(...asked)).text);
+		const ours = [], constant = [];
+		for (let i = 0; i < ROUNDS; i++) {
+			say(`${name}, round ${i + 1} of ${ROUNDS}`);
+			for (const [target, rows] of [[name, ours],
+				[constantOf(name), constant]])
+				rows.push(await measure(rendio, target,
+				    requests(target), ROUND_S));
+		}
+		const met = ratio(ours, constant);
+		table.goal(`${name} / constant answer, both through nginx`,
+		    "≥ 0.85", `${met.toFixed(2)} (` +
+		    `${whole(together(ours).rate)} / ` +
+		    `${whole(together(constant).rate)} requests/s)`, met >= 0.85);
+		table.info(name, `${spread(together(ours))}; ${cost(ours)}, ` +
+		    `${await statements(rendio, ...asked)} statements`);
+		table.info(`${name}, the constant`,
+		    `${spread(together(constant))}; ${cost(constant)}`);
 	}
-	throw new Error("the worker does not end");
 }
 
-/** Runs `body` beside a worker that has this many slots at the provider. */
-async function withWorker(rendio, slots, body) {
-	const child = spawn(path.join(programs, "rendio-worker"), {
-		env: { ...rendio.env, RENDIO_PROVIDER_CONCURRENCY: String(slots) },
-		stdio: "ignore",
-	});
-	const ended = new Promise((resolve) => child.once("exit", resolve));
-	try {
-		return await body();
-	} finally {
-		child.kill("SIGTERM");
-		// Twice: what is under way at the provider need not be waited for.
-		await sleep(100);
-		child.kill("SIGTERM");
-		await ended;
-	}
+// --- 2. other work ---------------------------------------------------------------
+
+/** A finished video of a user: its link, its file, and how large that is. */
+async function finishedVideo(rendio, user) {
+	await giveJobs(rendio, [user], 1);
+	const job = (await rendio.request("GET", "/functions/v1/get-video-jobs",
+	    { bearer: user.access_token })).json().jobs[0];
+	const [{ hex }] = await sql(rendio, "SELECT lower(hex(id)) AS hex FROM" +
+	    ` objects WHERE bucket = 'videos' AND job_id = ${id(job.job_id)}`);
+	const dir = rendio.file("media", "videos");
+	const file = fs.readdirSync(dir, { recursive: true })
+	    .find((name) => path.basename(name).replaceAll("-", "") === hex);
+	const { pathname, search } = new URL(job.video_url);
+	return { target: pathname + search, file: path.join(dir, file),
+		bytes: fs.statSync(path.join(dir, file)).size };
 }
 
-async function raw(dir, writers) {
-	const { stdout } = await run(
-	    path.join(programs, "tests/bench/raw-sqlite"),
-	    [dir, String(writers), String(ROUND_S)]);
-	const [rate, p50_us, p99_us, max_us] = stdout.split(" ").map(Number);
-	return { rate, p50_us, p99_us, max_us };
+async function benchWork(rendio, users) {
+	const anon = { apikey: rendio.anonKey };
+	const models = "/functions/v1/get-models";
+	const { etag } = (await rendio.request("GET", models)).headers;
+	const refresh = "/auth/v1/token?grant_type=refresh_token";
+	const video = await finishedVideo(rendio, users.at(-1));
+	fs.truncateSync(video.file, VIDEO_BYTES);
+	const tasks = [
+		["nginx alone, a preflight", "get-models", [get(models)
+		    .replace("GET", "OPTIONS")]],
+		["TLS handshakes: the same, each over a connection of its own",
+		    "get-models", [get(models, { Connection: "close" })
+			.replace("GET", "OPTIONS")]],
+		["get-models", "get-models", [get(models, anon)]],
+		["get-models with its ETag (304)", "get-models",
+		    [get(models, { ...anon, "If-None-Match": etag })]],
+		["token refresh", "auth-token", [post(refresh, anon,
+		    '{"refresh_token":"@TOKEN@"}', "@LENGTH@")]],
+		[`a signed download of 5 MB, ${VIDEO_CLIENTS} clients`,
+		    "object-sign", [get(video.target)]],
+	];
+	const rows = new Map(tasks.map(([name]) => [name, []]));
+	for (let i = 0; i < INFO_ROUNDS; i++) {
+		say(`other work, round ${i + 1} of ${INFO_ROUNDS}`);
+		for (const [name, endpoint, requests] of tasks) {
+			// Each round has users of its own: a session whose newest
+			// answer was lost is not refreshed again.
+			const options = endpoint === "auth-token" ? { tokens: users
+			    .slice(i * 64, i * 64 + 64)
+			    .map((user) => user.refresh_token) } :
+			    endpoint === "object-sign" ?
+				{ clients: VIDEO_CLIENTS } : {};
+			rows.get(name).push(await measure(rendio, endpoint,
+			    requests, INFO_S, options));
+		}
+	}
+	// The audit compares sizes.
+	fs.truncateSync(video.file, video.bytes);
+	for (const [name, got] of rows)
+		table.info(name, `${whole(together(got).rate)}/s, ` +
+		    `${spread(together(got))}; ${cost(got)}`);
+	await benchJws(rendio, users[0]);
 }
 
-async function benchGenerate(rendio, users) {
-	const { processes } = await describe("generate-video");
-	const requests = orders("/functions/v1/generate-video", users);
-	const ours = [], quiet = [], limit = [];
-	const rawDir = path.join(work, "raw");
-	fs.mkdirSync(rawDir);
-	await stopWorker(rendio);
-	for (let i = 0; i < ROUNDS; i++) {
-		say(`generate-video, round ${i + 1} of ${ROUNDS}`);
-		ours.push(await withWorker(rendio, 32,
-		    () => load(rendio.url, requests, ROUND_S)));
-		limit.push(await raw(rawDir, processes));
-		quiet.push(await withWorker(rendio, 1,
-		    () => load(rendio.url, requests, ROUND_S)));
+/** One processor that does nothing else. */
+async function benchJws(rendio, user) {
+	const { stdout: jws } = await rendio.cli("sandbox", "purchase", "--user",
+	    user.user_id, "--product", "com.rendioai.credits.best.150");
+	const file = path.join(work, "jws");
+	const rates = [];
+	fs.writeFileSync(file, jws);
+	for (let i = 0; i < INFO_ROUNDS; i++) {
+		say(`Apple's signatures, round ${i + 1} of ${INFO_ROUNDS}`);
+		const { stdout } = await run("sh", ["-c", 'exec "$0" "$1" < "$2"',
+			path.join(programs, "tests/bench/verify-jws"),
+			String(JWS_S), file], { env: rendio.env });
+		rates.push(Number(stdout));
 	}
-	const rate = median(column(ours, "rate"));
-	const ratio = median(ours.map((row, i) => row.rate / limit[i].rate));
-	table.goal(`generate-video / raw SQLite, ${processes} writers each`, "≥ 0.60",
-	    `${ratio.toFixed(2)} (${whole(rate)} / ` +
-	    `${whole(median(column(limit, "rate")))} a second)`, ratio >= 0.6);
-	table.info("the same with a worker that has 1 slot at the provider, not 32",
-	    `${median(quiet.map((row, i) => row.rate / limit[i].rate))
-		.toFixed(2)} (${whole(median(column(quiet, "rate")))} a second)`);
-	table.info("raw SQLite, latency", spread({
-		p50_us: median(column(limit, "p50_us")),
-		p99_us: median(column(limit, "p99_us")),
-		max_us: Math.max(...column(limit, "max_us")) }));
-
-	say(`generate-video, ${LONG_S} seconds of all that ${CLIENTS} clients can`);
-	const full = await withWorker(rendio, 32,
-	    () => load(rendio.url, requests, LONG_S));
-	say(`generate-video, ${LONG_S} seconds of half of that`);
-	const half = await withWorker(rendio, 32, () => load(rendio.url, requests,
-	    LONG_S, { pause_ms: Math.round(CLIENTS * 1000 / (full.rate / 2)) }));
-	const waits = (got) => `${spread(got)} at ${whole(got.rate)} a second`;
-	table.goal(`generate-video, longest wait of ${CLIENTS} clients at full speed`,
-	    "≤ 250 ms", waits(full), full.max_us <= 250_000);
-	table.goal(`generate-video, longest wait of ${CLIENTS} clients at half of it`,
-	    "≤ 250 ms", waits(half), half.max_us <= 250_000);
-	await run("sv", ["up", rendio.file("sv", "worker")]);
+	table.goal("Apple's JWS verified, one processor, its chain seen before",
+	    "≥ 3,000/s", `${whole(median(rates))}/s`, median(rates) >= 3000);
 }
 
 // --- 3. from the 200 to the provider ---------------------------------------------
@@ -236,12 +245,13 @@ const GROUPS = {
 function memory(rendio) {
 	const kb = { endpoints: 0, nginx: 0, worker: 0, supervisors: 0, log: 0 };
 	const count = { ...kb };
-	const ofConstant = new Set(rendio.pids("constant"));
+	const ofConstants = new Set(READS.flatMap((name) =>
+	    rendio.pids(constantOf(name))));
 	for (const pid of rendio.members()) {
 		const name = fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim();
 		const rollup = fs.readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
 		const group = GROUPS[name] ?? "endpoints";
-		if (ofConstant.has(pid))
+		if (ofConstants.has(pid))
 			continue;
 		kb[group] += Number(/^Pss: +(\d+) kB/m.exec(rollup)[1]);
 		count[group]++;
@@ -260,7 +270,7 @@ function benchMemory(rendio, when, mb_max) {
 }
 
 const services = (rendio) => fs.readdirSync(rendio.file("sv"))
-    .filter((name) => name !== "constant" && name !== "realtime" &&
+    .filter((name) => !name.startsWith("constant-") && name !== "realtime" &&
 	fs.existsSync(rendio.file("sv", name, "socket")));
 
 /** Waits until no endpoint has a process but its first. */
@@ -291,52 +301,30 @@ async function benchColdStart(rendio) {
 	    `${whole(took_ms)} ms`, took_ms <= 1000);
 }
 
-// --- for information -------------------------------------------------------------
-
-async function benchOthers(rendio, users) {
-	const first = users[0];
-	const apikey = { apikey: rendio.anonKey };
-	const models = await rendio.request("GET", "/functions/v1/get-models");
-	const list = (await rendio.request("GET",
-	    "/functions/v1/get-video-jobs", { bearer: first.access_token })).json();
-	const others = {
-		"get-models": [[get("/functions/v1/get-models", apikey)]],
-		"get-models with its ETag (304)": [[get("/functions/v1/get-models",
-		    { ...apikey, "If-None-Match": models.headers.etag })]],
-		"get-video-status": [list.jobs.map((job) =>
-		    get(`/functions/v1/get-video-status?job_id=${job.job_id}`,
-			first.headers))],
-		[`get-video-jobs, a page of ${list.jobs.length}`]: [[
-			get("/functions/v1/get-video-jobs", first.headers)]],
-		"token refresh": [[post("/auth/v1/token?grant_type=refresh_token",
-		    apikey, '{"refresh_token":"@TOKEN@"}', "@LENGTH@")], true],
-	};
-	const rows = {};
-	for (let i = 0; i < INFO_ROUNDS; i++) {
-		say(`the others, round ${i + 1} of ${INFO_ROUNDS}`);
-		for (const [name, [requests, refreshes]] of Object.entries(others)) {
-			// Each round has users of its own: a session whose newest
-			// answer was lost is not refreshed again.
-			const tokens = refreshes && users.slice(
-			    i * 64, i * 64 + 64).map((user) => user.refresh_token);
-			(rows[name] ??= []).push(await load(rendio.url, requests, INFO_S,
-			    { tokens }));
-		}
-	}
-	for (const [name, got] of Object.entries(rows))
-		table.info(name, `${whole(median(column(got, "rate")))} requests/s, ` +
-		    spread({ p50_us: median(column(got, "p50_us")),
-			p99_us: median(column(got, "p99_us")),
-			max_us: Math.max(...column(got, "max_us")) }));
+/** Everybody works: each endpoint that a phone calls, by several clients. */
+async function benchLoad(rendio, users) {
+	const paths = ["get-user-credits", "get-user-profile", "get-video-jobs",
+		"get-models", "get-themes", "get-credit-history"]
+	    .map((name) => `/functions/v1/${name}`);
+	const requests = users.flatMap((user) => [
+		...paths.map((target) => get(target, user.headers)),
+		...orders("/functions/v1/generate-video", [user])]);
+	say("memory under load");
+	const loaded = load(rendio.url, requests, LOAD_S, { clients: LOAD_CLIENTS });
+	await sleep(LOAD_S * 900);
+	benchMemory(rendio, `${LOAD_CLIENTS} clients at work`, 200);
+	await loaded;
 }
 
 // --- everything ------------------------------------------------------------------
 
 const where = await machine(programs);
-process.env.RENDIO_BUILD = await addConstant('{"credits_remaining":10000}');
+process.env.RENDIO_BUILD = await addConstants();
 const { start } = await import("../api/support/instance.mjs");
 const { endpoints } = await import("../api/support/endpoints.mjs");
-const rendio = await start({ env: { RENDIO_GRANT_CREDITS: "10000" } });
+const { id, sql } = await import("../api/support/database.mjs");
+const rendio = await start({ env: { RENDIO_GRANT_CREDITS: "10000",
+	RENDIO_JOBS_OPEN_MAX_FREE: "10000", RENDIO_PROVIDER_CONCURRENCY: "32" } });
 try {
 	if (wanted("memory")) {
 		await untilIdle(rendio);
@@ -346,13 +334,12 @@ try {
 	const users = await makeUsers(rendio, USERS);
 	for (const [name, bench] of Object.entries({
 		submission: benchSubmission,
-		credits: benchCredits,
-		others: benchOthers,
-		generate: benchGenerate,
+		reads: benchReads,
+		work: benchWork,
+		memory: benchLoad,
 	}))
 		if (wanted(name))
 			await bench(rendio, users);
-	benchMemory(rendio, "after all of this, before anything is idle", 200);
 	const audit = await rendio.cli("audit");
 	table.info("`rendio audit` afterwards", audit.code === 0 ? "clean" :
 	    `NOT clean: ${audit.stdout.trim().split("\n").at(-1)}`);

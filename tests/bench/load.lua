@@ -66,9 +66,10 @@ end
 
 function done(summary, latency, requests)
 	local errors = summary.errors
-	io.write(string.format('{"requests":%d,"seconds":%.6f,"refused":%d,' ..
-	    '"broken":%d,"p50_us":%d,"p99_us":%d,"max_us":%d}\n',
-	    summary.requests, summary.duration / 1e6, errors.status,
+	io.write(string.format('{"requests":%d,"seconds":%.6f,"bytes":%.0f,' ..
+	    '"refused":%d,"broken":%d,"p50_us":%d,"p99_us":%d,"max_us":%d}\n',
+	    summary.requests, summary.duration / 1e6, summary.bytes,
+	    errors.status,
 	    errors.connect + errors.read + errors.write + errors.timeout,
 	    latency:percentile(50), latency:percentile(99), latency.max))
 end

@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -15,6 +16,8 @@ export const run = promisify(execFile);
 // One for all, so that the pretended provider makes one film: with ffmpeg it
 // would take the processors from what is measured.
 export const PROMPT = "A lighthouse in a storm, waves breaking over the rocks";
+
+const JOBS_MS_MAX = 300_000;
 
 // Unless a comparison says otherwise.
 export const CLIENTS = 16;
@@ -80,6 +83,102 @@ export async function load(url, requests, seconds,
 	return { ...got, rate: got.requests / got.seconds };
 }
 
+/** What rounds of the same say together: medians, and the longest wait. */
+export function together(rows) {
+	const got = { max_us: Math.max(...column(rows, "max_us")) };
+	for (const name of ["rate", "p50_us", "p99_us"])
+		got[name] = median(column(rows, name));
+	return got;
+}
+
+/** The median of the rounds' ratios. */
+export const ratio = (ours, theirs) =>
+    median(ours.map((row, i) => row.rate / theirs[i].rate));
+
+/**
+ * Processor time so far of a program and all that it has started, in ms; of
+ * ours, of the endpoint alone.
+ */
+export function cpu_ms(root) {
+	const stats = fs.readdirSync("/proc").filter((pid) => /^\d+$/.test(pid))
+	    .flatMap((pid) => {
+		try {
+			const [, rest] = fs.readFileSync(`/proc/${pid}/stat`, "utf8")
+			    .split(/\) (?=\S \d)/);
+			const fields = rest.split(" ");
+			return [{ pid: Number(pid), parent: Number(fields[1]),
+				// Its own, and of those that it has seen end.
+				ticks: fields.slice(11, 15).map(Number)
+				    .reduce((a, b) => a + b) }];
+		} catch {
+			return [];	/* it has just ended */
+		}
+	});
+	const tree = (pid) => (stats.find((one) => one.pid === pid)?.ticks ?? 0) +
+	    stats.filter((one) => one.parent === pid)
+		.reduce((sum, one) => sum + tree(one.pid), 0);
+	return tree(root) * 10;
+}
+
+/**
+ * The same as load(), with what a request cost: processor time in nginx and in
+ * the endpoint, bytes on the wire.
+ */
+export async function measure(rendio, endpoint, requests, seconds, options) {
+	const spent_ms = (service) => cpu_ms(rendio.supervised(service));
+	const nginx_ms = spent_ms("nginx"), endpoint_ms = spent_ms(endpoint);
+	const row = await load(rendio.url, requests, seconds, options);
+	const each_us = (ms) => ms * 1000 / row.requests;
+	return { ...row, nginx_us: each_us(spent_ms("nginx") - nginx_ms),
+		endpoint_us: each_us(spent_ms(endpoint) - endpoint_ms),
+		each_bytes: row.bytes / row.requests };
+}
+
+/** What measure() says of several rounds. */
+export const cost = (rows) => {
+	const of = (name) => whole(median(column(rows, name)));
+	return `processor ${of("nginx_us")} µs in nginx, ` +
+	    `${of("endpoint_us")} µs behind it; ${of("each_bytes")} bytes`;
+};
+
+/** Statements of one request; the endpoint's log says how many. */
+export async function statements(rendio, method, target, options) {
+	const res = await rendio.request(method, target, options);
+	if (res.status >= 400)
+		throw new Error(`${target}: ${res.text}`);
+	const lines = await rendio.logOf(res.headers["x-request-id"]);
+	return lines.map((line) => JSON.parse(line))
+	    .find((line) => line.sql !== undefined).sql;
+}
+
+/** Orders for the first users, and waits until all are done. */
+export async function giveJobs(rendio, users, each) {
+	for (let i = 0; i < each; i++)
+		for (const user of users) {
+			const res = await rendio.request("POST",
+			    "/functions/v1/generate-video", {
+				bearer: user.access_token,
+				headers: { "Idempotency-Key": randomUUID() },
+				body: { prompt: PROMPT } });
+			if (res.status !== 200)
+				throw new Error(res.text);
+			(user.jobs ??= []).push(res.json().job_id);
+		}
+	// The worker is busy with them, and would be measured.
+	say("waiting until their jobs are done");
+	const end = Date.now() + JOBS_MS_MAX;
+	for (const user of users)
+		for (const job of user.jobs)
+			while ((await rendio.request("GET",
+			    `/functions/v1/get-video-status?job_id=${job}`,
+			    { bearer: user.access_token })).json().status !==
+			    "completed") {
+				if (Date.now() > end)
+					throw new Error(`${job} is not completed`);
+				await sleep(50);
+			}
+}
+
 /** Rows of the table: a goal says whether it was met. */
 export class Table {
 	lines = [];
@@ -97,6 +196,14 @@ export class Table {
 		process.stdout.write(`${title}\n\n| what | goal | measured | |\n` +
 		    `| --- | --- | --- | --- |\n${this.lines.join("\n")}\n\n`);
 	}
+}
+
+/** What an endpoint says of itself. */
+export async function describe(programs, name) {
+	const { stdout } = await run(path.join(programs, "cgi-bin", name),
+	    ["--describe"]);
+	const fields = stdout.trim().split("\t");
+	return { fields, processes: Number(fields[5]) };
 }
 
 /** Makes users with credits, so many at a time. */

@@ -14,8 +14,8 @@ import { createHmac, randomUUID } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { column, get, load, machine, makeUsers, median, orders, PROMPT, run, say,
-	spread, Table, whole, work } from "./load.mjs";
+import { column, cpu_ms, get, giveJobs, load, machine, makeUsers, median, orders,
+	PROMPT, run, say, spread, Table, whole, work } from "./load.mjs";
 
 const USERS = 256;
 const ROUNDS = 3;
@@ -24,14 +24,12 @@ const CLIENTS = 16;
 const ORDER_CLIENTS = 64;
 const JOBS = 20;
 const TIMES_BETTER = 3;
-const DONE_MS_MAX = 300_000;
 const NODE_PORT = 18081, NODE_TLS_PORT = 18444, PHP_TLS_PORT = 18445;
 
 const here = new URL("peers/", import.meta.url).pathname;
 const build = path.resolve(process.argv[2] ?? "build");
 process.env.RENDIO_BUILD = build;
-const { start, until } = await import("../api/support/instance.mjs");
-const { statusOf } = await import("../api/support/jobs.mjs");
+const { start } = await import("../api/support/instance.mjs");
 
 const SECRET = randomUUID();
 const base64url = (value) =>
@@ -178,52 +176,9 @@ async function startPeers(rendio) {
 	return started;
 }
 
-/**
- * Processor time so far of a program and all that it has started, in ms; of
- * ours, of the endpoint alone.
- */
-function cpu_ms(root) {
-	const stats = fs.readdirSync("/proc").filter((pid) => /^\d+$/.test(pid))
-	    .flatMap((pid) => {
-		try {
-			const [, rest] = fs.readFileSync(`/proc/${pid}/stat`, "utf8")
-			    .split(/\) (?=\S \d)/);
-			const fields = rest.split(" ");
-			return [{ pid: Number(pid), parent: Number(fields[1]),
-				// Its own, and of those that it has seen end.
-				ticks: fields.slice(11, 15).map(Number)
-				    .reduce((a, b) => a + b) }];
-		} catch {
-			return [];	/* it has just ended */
-		}
-	});
-	const tree = (pid) => (stats.find((one) => one.pid === pid)?.ticks ?? 0) +
-	    stats.filter((one) => one.parent === pid)
-		.reduce((sum, one) => sum + tree(one.pid), 0);
-	return tree(root) * 10;
-}
-
-/** A few orders, so that history and status have something to show. */
 async function ours(rendio) {
 	const users = await makeUsers(rendio, USERS);
-	for (let i = 0; i < JOBS; i++)
-		for (const user of users.slice(0, 8)) {
-			const res = await rendio.request("POST",
-			    "/functions/v1/generate-video", {
-				bearer: user.access_token,
-				headers: { "Idempotency-Key": randomUUID() },
-				body: { prompt: PROMPT } });
-			if (res.status !== 200)
-				throw new Error(res.text);
-			(user.jobs ??= []).push(res.json().job_id);
-		}
-	// The worker is busy with them, and would be measured.
-	say("waiting until they are done");
-	for (const user of users.slice(0, 8))
-		for (const job of user.jobs)
-			if (!await until(async () => (await statusOf(rendio, user,
-			    job)).json().status === "completed", DONE_MS_MAX))
-				throw new Error(`${job} is not completed`);
+	await giveJobs(rendio, users.slice(0, 8), JOBS);
 	return { name: "ours", users, url: rendio.url, prefix: "/functions/v1/" };
 }
 

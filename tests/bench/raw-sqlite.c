@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define USERS 256
-#define WRITERS_MAX 64
+#define WRITERS_MAX 256
 #define LATENCIES_MAX 1000000
 #define BALANCE INT64_C(1000000000)
 #define COST 4
@@ -28,7 +28,8 @@
 /* As in lib/store/db.c and cron/checkpoint.c. */
 #define NAP_MIN_US 100
 #define NAP_SPREAD_US 900
-#define WAIT_MAX_US INT64_C(5000000)
+/* Of hundreds of writers one is unlucky for long, and must not end the run. */
+#define WAIT_MAX_US INT64_C(60000000)
 #define CHECKPOINT_PERIOD_US 100000
 #define LOG_BYTES_TO_EMPTY (8 * 1024 * 1024)
 
