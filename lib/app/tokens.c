@@ -31,30 +31,77 @@ is_for_us(const struct json *claims, const char *public_url)
 	    str_equal(text, STR("authenticated"));
 }
 
-enum token_verdict
-tokens_read_access(const struct app *app, struct arena *arena, struct str token,
-    int64_t now_ms, struct access_claims *ret_claims)
+/* A token that we have signed, whatever the time. */
+static bool
+read_signed(const struct app *app, struct arena *arena, struct str token,
+    struct access_claims *c)
 {
-	const int64_t now_s = now_ms / 1000;
 	const struct json *claims;
-	struct access_claims c;
 	struct buf text;
-	int64_t issued_at_s;
 	bool ok;
 
 	buf_init(&text, JWT_BYTES_MAX);
 	ok = jwt_verify(&app->keys.jwt, token, &text);
 	claims = ok ? json_parse(arena, buf_str(&text)) : NULL;
 	buf_free(&text);
-	if (claims == NULL ||
-	    !is_for_us(claims, config_text(&app->config, CONFIG_PUBLIC_URL)) ||
-	    !json_to_uuid(json_member(claims, "sub"), &c.user_id) ||
-	    !json_to_uuid(json_member(claims, "session_id"), &c.session_id) ||
-	    !json_to_int64(json_member(claims, "exp"), 0, JSON_INT_MAX,
-		&c.expires_at_s) ||
-	    !json_to_int64(json_member(claims, "iat"), 0, JSON_INT_MAX,
-		&issued_at_s) ||
-	    issued_at_s > now_s + TOKEN_LEEWAY_S)
+	return claims != NULL &&
+	    is_for_us(claims, config_text(&app->config, CONFIG_PUBLIC_URL)) &&
+	    json_to_uuid(json_member(claims, "sub"), &c->user_id) &&
+	    json_to_uuid(json_member(claims, "session_id"), &c->session_id) &&
+	    json_to_int64(json_member(claims, "exp"), 0, JSON_INT_MAX,
+		&c->expires_at_s) &&
+	    json_to_int64(json_member(claims, "iat"), 0, JSON_INT_MAX,
+		&c->issued_at_s);
+}
+
+/*
+ * Tokens that were read before.  That we signed one, and what it says, depends
+ * on its bytes and on what a process has from its start: it stays so.  Its
+ * times, and whether its session lives, are looked at each time.
+ */
+#define KNOWN_MAX 2048
+
+struct known {
+	uint8_t hash[crypto_generichash_BYTES];
+	struct access_claims claims;
+};
+
+/* The place of a token, which may be another's.  Nobody can aim at one. */
+static struct known *
+find_known(struct str token, uint8_t hash[crypto_generichash_BYTES])
+{
+	static uint8_t key[crypto_generichash_KEYBYTES];
+	static struct known known[KNOWN_MAX];
+	static bool has_key;
+	uint16_t place;
+
+	if (!has_key)
+		crypto_generichash_keygen(key);
+	has_key = true;
+	(void)crypto_generichash(hash, crypto_generichash_BYTES,
+	    (const uint8_t *)token.ptr, token.len, key, sizeof(key));
+	memcpy(&place, hash, sizeof(place));
+	return &known[place % KNOWN_MAX];
+}
+
+enum token_verdict
+tokens_read_access(const struct app *app, struct arena *arena, struct str token,
+    int64_t now_ms, struct access_claims *ret_claims)
+{
+	const int64_t now_s = now_ms / 1000;
+	uint8_t hash[crypto_generichash_BYTES];
+	struct known *known = find_known(token, hash);
+	struct access_claims c;
+
+	if (memcmp(known->hash, hash, sizeof(hash)) == 0)
+		c = known->claims;
+	else if (!read_signed(app, arena, token, &c))
+		return TOKEN_BAD;
+	else {
+		memcpy(known->hash, hash, sizeof(hash));
+		known->claims = c;
+	}
+	if (c.issued_at_s > now_s + TOKEN_LEEWAY_S)
 		return TOKEN_BAD;
 	if (c.expires_at_s <= now_s)
 		return TOKEN_EXPIRED;

@@ -23,11 +23,16 @@
 struct access_claims {
 	struct uuid user_id;
 	struct uuid session_id;
+	int64_t issued_at_s;
 	int64_t expires_at_s;
 };
 
 enum token_verdict { TOKEN_OK, TOKEN_EXPIRED, TOKEN_BAD };
 
+/*
+ * Remembers the tokens that it has read: keys and configuration must be the same
+ * as long as the process lives.
+ */
 enum token_verdict
 tokens_read_access(const struct app *app, struct arena *arena, struct str token,
     int64_t now_ms, struct access_claims *ret_claims);

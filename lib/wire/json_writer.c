@@ -32,7 +32,8 @@ plain_prefix(struct str s)
 
 	while (i < s.len) {
 		const unsigned char c = (unsigned char)s.ptr[i];
-		const size_t length =
+		const size_t length = c < 0x80 ?
+		    1 :
 		    utf8_character((struct str){ s.ptr + i, s.len - i });
 
 		if (length == 0 || c < 0x20 || c == '"' || c == '\\')

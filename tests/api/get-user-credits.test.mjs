@@ -5,8 +5,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { assertError, assertPersonal, assertStatements }
     from "./support/expect.mjs";
-import { start } from "./support/instance.mjs";
+import { start, until } from "./support/instance.mjs";
 import { creditsOf, orderJob } from "./support/jobs.mjs";
+import { forge } from "./support/tokens.mjs";
 
 const PATH = "/functions/v1/get-user-credits";
 
@@ -30,6 +31,30 @@ test("a new guest has ten credits", async () => {
 	assert.deepEqual(assertPersonal(res), { credits_remaining: 10 });
 	// The session and the balance.
 	await assertStatements(rendio, res, 2);
+});
+
+test("a token that was let in before ends with its time, and with its session",
+    async () => {
+	const guest = await rendio.guest("known");
+	const exp = Math.floor(Date.now() / 1000) + 3;
+	const short = { access_token: forge(rendio, guest, { exp }) };
+
+	assert.equal((await get("", short)).status, 200);
+	const res = await until(async () => {
+		const got = await get("", short);
+		return got.status !== 200 && got;
+	}, 30_000);
+	assertError(res, 401, "token_expired");
+	assert.ok(Date.now() / 1000 >= exp);
+
+	// As often as there are processes that may know it.
+	for (let i = 0; i < 8; i++)
+		assert.equal((await get("", guest)).status, 200);
+	const out = await rendio.request("POST", "/auth/v1/logout",
+	    { bearer: guest.access_token });
+	assert.equal(out.status, 204);
+	for (let i = 0; i < 8; i++)
+		assertError(await get("", guest), 401, "unauthorized");
 });
 
 test("what is held by a job is not there", async () => {
