@@ -31,9 +31,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A certificate that ends sooner is about to be forgotten. */
-#define CERTIFICATE_DAYS_MIN 14
-
 /* 2026-01-01: before this program existed. */
 #define CLOCK_MS_MIN INT64_C(1767225600000)
 
@@ -182,7 +179,7 @@ check_certificate(struct doctor *d)
 	if (!doctor_path(d, "tls/cert.pem", path) || !days_left(path, &days))
 		doctor_note(d, RED, "certificate", fix, "no certificate in %s",
 		    path);
-	else if (days < CERTIFICATE_DAYS_MIN)
+	else if (days < DOCTOR_CERTIFICATE_DAYS_MIN)
 		doctor_note(d, RED, "certificate", fix, "%s ends in %d days",
 		    path, days);
 	else

@@ -11,6 +11,9 @@
 
 #define DOCTOR_PATH_BYTES_MAX 4096
 
+/* A certificate that ends sooner is about to be forgotten. */
+#define DOCTOR_CERTIFICATE_DAYS_MIN 14
+
 enum level { GREEN, YELLOW, RED };
 
 struct doctor {

@@ -2,8 +2,11 @@
 #include "doctor.h"
 
 #include "base/cleanup.h"
+#include "app/tickets.h"
 #include "base/clock.h"
 #include "provider/apns.h"
+#include "provider/appleid.h"
+#include "provider/appleid_keys.h"
 #include "provider/appstore_api.h"
 #include "provider/devicecheck.h"
 #include "provider/sentry.h"
@@ -11,12 +14,21 @@
 
 #include <unistd.h>
 
+#define DAY_S (INT64_C(24) * 3600)
+
 #define CONNECT_TIMEOUT_MS 5000
 #define TIMEOUT_MS 15000
 #define ANSWER_BYTES_MAX ((size_t)256 * 1024)
 
+/* Such an answer, parsed. */
+#define ARENA_BYTES ((size_t)8 * 1024 * 1024)
+
 /* Apple sends a test notification within seconds. */
 #define TEST_WAIT_S 30
+
+/* A stream begins with a snapshot; what takes longer is kept by somebody. */
+#define STREAM_BEGINS_MS 5000
+#define STREAM_TOKEN_S 60
 
 /* Apple's tokens bear a minute or so of error. */
 #define SKEW_S_MAX 30
@@ -95,31 +107,70 @@ why_not(const struct fetch_response *response)
 	}
 }
 
-/* Through DNS, firewall, TLS and the router, as a client comes. */
 static void
-ask_us(struct look *look, const char *method, const char *path, struct str body,
+init_call(const struct look *look, const char *method, const char *path,
+    struct provider_call *call)
+{
+	provider_call_init(call, method);
+	(void)snprintf(call->url, sizeof(call->url), "%s%s",
+	    config_text(look->config, CONFIG_PUBLIC_URL), path);
+}
+
+/*
+ * Through DNS, firewall, TLS and the router, as a client comes.  Of a stream
+ * the first byte is enough.
+ */
+static void
+send_to_us(struct look *look, const struct provider_call *call, bool is_stream,
     struct fetch_response *ret_response)
 {
 	const struct config *config = look->config;
 	char certificate[DOCTOR_PATH_BYTES_MAX];
-	struct provider_call call;
-	struct fetch_request request;
+	struct fetch_request request = request_of(look, call);
 
-	provider_call_init(&call, method);
-	(void)snprintf(call.url, sizeof(call.url), "%s%s",
-	    config_text(config, CONFIG_PUBLIC_URL), path);
-	buf_append(&call.body, body);
-	if (body.len > 0)
-		(void)provider_call_header(&call, "Content-Type",
-		    "application/json");
-	request = request_of(look, &call);
+	if (is_stream) {
+		request.timeout_ms = STREAM_BEGINS_MS;
+		request.response_bytes_max = 1;
+	}
 	request.allow_private = true;
+	request.wants_certificates = true;
 	/* The sandbox's certificate is signed by nobody. */
 	if (config_is_sandbox(config) &&
 	    doctor_path(look->d, "tls/cert.pem", certificate))
 		request.ca_file = certificate;
 	fetch(&request, ret_response);
+}
+
+static void
+ask_us(struct look *look, const char *method, const char *path, struct str body,
+    struct fetch_response *ret_response)
+{
+	struct provider_call call;
+
+	init_call(look, method, path, &call);
+	buf_append(&call.body, body);
+	if (body.len > 0)
+		(void)provider_call_header(&call, "Content-Type",
+		    "application/json");
+	send_to_us(look, &call, false, ret_response);
 	provider_call_free(&call);
+}
+
+/* The file's may not be the one that nginx, or who stands before it, shows. */
+static void
+check_served(struct look *look, const struct fetch_response *response)
+{
+	const int64_t days =
+	    (response->certificates_end_s - clock_now_ms() / 1000) / DAY_S;
+
+	if (response->certificates_end_s > 0)
+		doctor_note(look->d,
+		    days < DOCTOR_CERTIFICATE_DAYS_MIN ? RED : GREEN,
+		    "certificate",
+		    "reload nginx if the file's is newer; see that certbot's"
+		    " timer runs, or who ends TLS before us",
+		    "what the public url shows is good for %lld days",
+		    (long long)days);
 }
 
 static bool
@@ -129,6 +180,7 @@ check_public_url(struct look *look)
 	CLEANUP(fetch_response_free) struct fetch_response response;
 
 	ask_us(look, "GET", "/health", (struct str){ NULL, 0 }, &response);
+	check_served(look, &response);
 	if (response.phase != FETCH_ANSWERED)
 		doctor_note(look->d, RED, "public url",
 		    "correct RENDIO_PUBLIC_URL, DNS, the firewall or the"
@@ -162,6 +214,66 @@ check_webhook(struct look *look, const char *path, struct str body, int status)
 		    "see that no proxy before us answers, changes or blocks"
 		    " POSTs to it",
 		    "%s answers %d, not our %d", path, response.status, status);
+}
+
+/* Opens the newest session's own stream, and lets go at the first byte. */
+static void
+try_stream(struct look *look, const struct state *state,
+    const struct session *session)
+{
+	static const char fix[] =
+	    "see that rendio-realtime runs, and that no proxy before nginx"
+	    " keeps an answer back until it is whole (buffering)";
+	CLEANUP(fetch_response_free) struct fetch_response response = { 0 };
+	const int64_t now_ms = clock_now_ms();
+	const struct access_claims claims = {
+		.user_id = session->user_id,
+		.session_id = session->id,
+		.expires_at_s = now_ms / 1000 + STREAM_TOKEN_S,
+	};
+	struct str type = { NULL, 0 };
+	struct provider_call call;
+	struct buf path;
+	bool is_stream;
+
+	buf_init(&path, FETCH_URL_BYTES_MAX);
+	buf_append(&path, STR("/functions/v1/user-events?ticket="));
+	tickets_write(&state->keys, &claims, now_ms, &path);
+	init_call(look, "GET", path.ptr, &call);
+	if (provider_call_header(&call, "apikey", state->keys.anon_key))
+		send_to_us(look, &call, true, &response);
+	provider_call_free(&call);
+	buf_free(&path);
+	is_stream = fetch_header(&response, "Content-Type", &type) &&
+	    str_starts_with(type, STR("text/event-stream"));
+	if (is_stream && response.too_large)
+		doctor_note(look->d, GREEN, "streams", "",
+		    "begin as soon as they are asked for");
+	else
+		doctor_note(look->d, RED, "streams", fix,
+		    is_stream ? "nothing came within %d s" :
+				"there are none (%d s, curl %d)",
+		    STREAM_BEGINS_MS / 1000, response.curl_code);
+}
+
+static void
+check_stream(struct look *look)
+{
+	struct session session;
+	struct state state;
+	struct buf problem;
+
+	buf_init(&problem, 8192);
+	if (state_open(&state, STATE_READ, &problem)) {
+		if (sessions_newest(state.db, &session) == OK)
+			try_stream(look, &state, &session);
+		else
+			doctor_note(look->d, GREEN, "streams", "",
+			    "nobody is signed in who could open one: not"
+			    " tried");
+	}
+	state_close(&state);
+	buf_free(&problem);
 }
 
 /* --- companies ------------------------------------------------------------ */
@@ -257,6 +369,34 @@ check_devicecheck(struct look *look)
 	else
 		doctor_note(look->d, GREEN, "devicecheck", "",
 		    "Apple takes our key");
+}
+
+static void
+check_appleid(struct look *look)
+{
+	const struct config *config = look->config;
+	char client_id[APPLEID_TEXT_BYTES] = "";
+	enum appleid_verdict verdict;
+	struct arena arena;
+
+	if (appleid_is_stand_in(config) ||
+	    !config_is_set(config, CONFIG_APPLEID_KEY_FILE))
+		return;
+	arena_init(&arena, ARENA_BYTES);
+	verdict = appleid_try_key(config, &arena, clock_now_ms(), client_id);
+	arena_free(&arena);
+	if (verdict == APPLEID_OK)
+		doctor_note(look->d, GREEN, "apple id", "",
+		    "Apple takes our key");
+	else if (verdict == APPLEID_BAD_TOKEN)
+		doctor_note(look->d, RED, "apple id",
+		    "the key (with Sign in with Apple), its id, the team, the"
+		    " app's id in RENDIO_APPLEID_CLIENT_IDS, and the clock",
+		    "Apple refuses our key for %s", client_id);
+	else
+		doctor_note(look->d, YELLOW, "apple id",
+		    "see Apple's status page; people cannot sign in meanwhile",
+		    "Apple does not answer for %s", client_id);
 }
 
 /* Asks after a request that never was. */
@@ -395,9 +535,11 @@ doctor_look_outside(struct doctor *d, const struct config *config)
 		    STR("{\"signedPayload\":\"doctor\"}"), 400);
 		check_webhook(&look, "/functions/v1/apple-id-notifications",
 		    STR("{\"payload\":\"doctor\"}"), 400);
+		check_stream(&look);
 	}
 	check_appstore(&look);
 	check_devicecheck(&look);
+	check_appleid(&look);
 	check_provider(&look, "fal", "fal-ai/veo3.1/fast");
 	check_provider(&look, "replicate", "owner/name");
 	check_apns(&look);

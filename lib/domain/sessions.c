@@ -119,18 +119,37 @@ read_session(struct db_stmt *stmt, struct session *session)
 	"SELECT s.id, s.user_id, s.refresh_salt," \
 	" s.refresh_counter, s.method, s.created_at_ms," \
 	" s.refreshed_at_ms, u.is_guest, u.status FROM sessions" \
-	" s JOIN users u ON u.id = s.user_id WHERE s.id = ?1"
+	" s JOIN users u ON u.id = s.user_id"
 
 enum err
 sessions_get(struct db *db, const struct uuid *session_id,
     struct session *ret_session)
 {
-	static const char sql[] = SESSION_COLUMNS;
+	static const char sql[] = SESSION_COLUMNS " WHERE s.id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;
 
 	db_bind_uuid(stmt, 1, session_id);
+	err = db_step(stmt, &found);
+	if (err != OK)
+		return err;
+	if (!found)
+		return ERR_NOT_FOUND;
+	read_session(stmt, ret_session);
+	return OK;
+}
+
+enum err
+sessions_newest(struct db *db, struct session *ret_session)
+{
+	static const char sql[] = SESSION_COLUMNS
+	    " WHERE s.refreshed_at_ms > 0 AND u.status = 'active'"
+	    " ORDER BY s.refreshed_at_ms DESC LIMIT 1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	bool found;
+	enum err err;
+
 	err = db_step(stmt, &found);
 	if (err != OK)
 		return err;
@@ -180,7 +199,7 @@ struct refresh {
 static enum err
 refresh(struct db *db, void *arg)
 {
-	static const char sql[] = SESSION_COLUMNS;
+	static const char sql[] = SESSION_COLUMNS " WHERE s.id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	struct refresh *r = arg;
 	int64_t refreshed_at_ms, behind;

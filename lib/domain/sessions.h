@@ -57,6 +57,9 @@ enum err sessions_check(struct db *db, const struct uuid *session_id,
 enum err sessions_get(struct db *db, const struct uuid *session_id,
     struct session *ret_session);
 
+/* The session that was used last.  Errors: ERR_NOT_FOUND. */
+enum err sessions_newest(struct db *db, struct session *ret_session);
+
 enum refresh_verdict {
 	REFRESH_OK, /* *session is current: issue its token */
 	REFRESH_GONE, /* no such session */

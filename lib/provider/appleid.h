@@ -78,6 +78,15 @@ enum appleid_verdict appleid_exchange(const struct config *config,
     struct str code, int64_t now_ms, struct buf *refresh_token);
 
 /*
+ * Does Apple take the secrets that our key signs for each of our apps?
+ * BAD_TOKEN when it refuses one: ret_client_id is the first that is not OK.
+ * Nothing comes of it, because the code shown with it never was one.
+ */
+enum appleid_verdict
+appleid_try_key(const struct config *config, struct arena *arena,
+    int64_t now_ms, char ret_client_id[APPLEID_TEXT_BYTES]);
+
+/*
  * Taking a user's consent back, for whoever sends the call: false when no key
  * signs it, which is logged.  With the stand-in there is nobody to tell.
  */

@@ -174,21 +174,66 @@ appleid_grant_answer(struct arena *arena, const struct fetch_response *response,
 	return APPLEID_OK;
 }
 
+/* Shows a code; false without a key that signs. */
+static bool
+show_code(const struct config *config, const char *client_id, struct str code,
+    int64_t now_ms, struct fetch_response *ret_response)
+{
+	CLEANUP(buf_free) struct buf form = { 0 };
+
+	buf_init(&form, FORM_BYTES_MAX);
+	if (!begin_form(config, client_id, now_ms, &form))
+		return false;
+	add_field(&form, "grant_type", STR("authorization_code"));
+	add_field(&form, "code", code);
+	post(config, "/auth/token", &form, ret_response);
+	return true;
+}
+
+/* "invalid_client" is about our secret, "invalid_grant" about the code. */
+static enum appleid_verdict
+try_key(const struct config *config, struct arena *arena, const char *client_id,
+    int64_t now_ms)
+{
+	CLEANUP(fetch_response_free) struct fetch_response response = { 0 };
+	struct str error;
+
+	if (!show_code(config, client_id, STR("none"), now_ms, &response) ||
+	    response.phase != FETCH_ANSWERED || response.status != 400 ||
+	    !json_to_str(json_member(json_parse(arena, response.body), "error"),
+		&error))
+		return APPLEID_UNAVAILABLE;
+	return str_equal(error, STR("invalid_grant")) ? APPLEID_OK :
+							APPLEID_BAD_TOKEN;
+}
+
+enum appleid_verdict
+appleid_try_key(const struct config *config, struct arena *arena,
+    int64_t now_ms, char ret_client_id[APPLEID_TEXT_BYTES])
+{
+	struct str id, ids = appleid_client_ids(config);
+	enum appleid_verdict verdict = APPLEID_OK;
+
+	while (verdict == APPLEID_OK && ids.len > 0) {
+		(void)str_cut(ids, ',', &id, &ids);
+		id = str_trim(id);
+		if (id.len > 0 &&
+		    str_copy(id, ret_client_id, APPLEID_TEXT_BYTES))
+			verdict = try_key(config, arena, ret_client_id, now_ms);
+	}
+	return verdict;
+}
+
 enum appleid_verdict
 appleid_request_grant(const struct config *config, struct arena *arena,
     const char *client_id, struct str code, int64_t now_ms,
     struct appleid_grant *ret_grant)
 {
 	CLEANUP(fetch_response_free) struct fetch_response response = { 0 };
-	CLEANUP(buf_free) struct buf form = { 0 };
 	enum appleid_verdict verdict;
 
-	buf_init(&form, FORM_BYTES_MAX);
-	if (!begin_form(config, client_id, now_ms, &form))
+	if (!show_code(config, client_id, code, now_ms, &response))
 		return APPLEID_UNAVAILABLE;
-	add_field(&form, "grant_type", STR("authorization_code"));
-	add_field(&form, "code", code);
-	post(config, "/auth/token", &form, &response);
 	verdict = appleid_grant_answer(arena, &response, ret_grant);
 	if (verdict != APPLEID_OK)
 		log_failure("token", &response);

@@ -242,6 +242,7 @@ set_route(struct fetch_transfer *t, const struct fetch_request *request)
 		SET(easy, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
 	if (request->ca_file != NULL)
 		SET(easy, CURLOPT_CAINFO, request->ca_file);
+	SET(easy, CURLOPT_CERTINFO, request->wants_certificates ? 1L : 0L);
 	SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	set_version(easy, request);
 	/* libcurl repeats a request whose reused connection dies early. */
@@ -365,6 +366,30 @@ nothing_was_sent(const struct fetch_transfer *t)
 	return pretransfer_us == 0 && request_bytes == 0;
 }
 
+/* Seconds since 1970. */
+static int64_t
+certificates_end(const struct fetch_transfer *t)
+{
+	static const char field[] = "Expire date:";
+	const struct curl_certinfo *chain = NULL;
+	int64_t first_s = 0;
+
+	(void)curl_easy_getinfo(t->easy, CURLINFO_CERTINFO, &chain);
+	for (int i = 0; chain != NULL && i < chain->num_of_certs; i++)
+		for (const struct curl_slist *line = chain->certinfo[i];
+		     line != NULL; line = line->next) {
+			int64_t end_s;
+
+			if (strncmp(line->data, field, sizeof(field) - 1) != 0)
+				continue;
+			end_s =
+			    curl_getdate(line->data + sizeof(field) - 1, NULL);
+			if (end_s > 0 && (first_s == 0 || end_s < first_s))
+				first_s = end_s;
+		}
+	return first_s;
+}
+
 static struct fetch_response
 transfer_response(struct fetch_transfer *t, CURLcode code)
 {
@@ -375,6 +400,7 @@ transfer_response(struct fetch_transfer *t, CURLcode code)
 		.body_bytes = t->reply_bytes,
 		.too_large = t->too_large || code == CURLE_FILESIZE_EXCEEDED,
 		.headers = buf_str(&t->reply_headers),
+		.certificates_end_s = certificates_end(t),
 		.transfer = t,
 	};
 

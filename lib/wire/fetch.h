@@ -30,6 +30,7 @@ struct fetch_request {
 	/* "Name: value" without CR and LF; a NULL ends a shorter list. */
 	const char *headers[FETCH_HEADERS_MAX];
 	const char *ca_file; /* NULL, or trust the certificates in it alone */
+	bool wants_certificates; /* see certificates_end_s */
 	struct str body; /* empty for GET */
 	bool once; /* at most one sending, ever */
 	/* HTTP/2, many exchanges over one connection; without TLS from the
@@ -72,6 +73,8 @@ struct fetch_response {
 	/* Past response_bytes_max: incomplete, so FETCH_MAYBE_SENT. */
 	bool too_large;
 	struct str headers; /* raw lines; read them by fetch_header() */
+	/* The first to end of those that the server showed; 0 = not known. */
+	int64_t certificates_end_s;
 	struct fetch_transfer *transfer; /* owns the bytes; may be NULL */
 };
 

@@ -3,29 +3,40 @@
 // red line that names the fix.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
+import https from "node:https";
+import os from "node:os";
+import path from "node:path";
 import { after, before, test } from "node:test";
 import { Apns } from "../fakes/apns.mjs";
+import { AppleId } from "../fakes/appleid.mjs";
 import { DeviceCheck } from "../fakes/devicecheck.mjs";
 import { Fal } from "../fakes/fal.mjs";
 import { Sentry } from "../fakes/sentry.mjs";
 import { Telegram } from "../fakes/telegram.mjs";
 import { sql } from "./support/database.mjs";
 import { start } from "./support/instance.mjs";
+import { Phone } from "./support/phone.mjs";
 
-let fakes, rendio;
+let fakes, rendio, dir;
 
 before(async () => {
-	fakes = { apns: await Apns.start(), devicecheck: await DeviceCheck.start(),
+	dir = fs.mkdtempSync(path.join(os.tmpdir(), "rendio-doctor-"));
+	fakes = { apns: await Apns.start(),
+		appleid: await AppleId.start({ dir, teamId: "DEF123GHIJ" }),
+		devicecheck: await DeviceCheck.start(),
 		fal: await Fal.start(), sentry: await Sentry.start(),
 		telegram: await Telegram.start() };
 	rendio = await start({ env: Object.assign({},
-	    ...Object.values(fakes).map((fake) => fake.env)) });
+	    ...Object.values(fakes).map((fake) => fake.env),
+	    { RENDIO_APPLEID_CLIENT_IDS: "com.example.app" }) });
 });
 after(async () => {
 	await rendio.stop();
 	for (const fake of Object.values(fakes))
 		await fake.stop();
+	fs.rmSync(dir, { recursive: true, force: true });
 });
 
 /** Its checks by name, the worst of each; and its exit status. */
@@ -44,9 +55,13 @@ async function doctor(env = {}, ...options) {
 
 test("every credential is tried and taken, and our address answers",
     async () => {
+	assert.match((await doctor()).checks.streams.text, /nobody is signed in/);
+	await new Phone(rendio, fakes.devicecheck, "ada").enter();
 	const { checks } = await doctor();
-	for (const name of ["public url", "webhook", "devicecheck", "fal", "push",
-		"telegram", "sentry", "nginx", "time", "backup"])
+	assert.match(checks.streams.text, /as soon as/);
+	for (const name of ["public url", "certificate", "webhook", "streams",
+		"devicecheck", "apple id", "fal", "push", "telegram", "sentry",
+		"nginx", "time", "backup"])
 		assert.equal(checks[name]?.level, "ok",
 		    `${name}: ${JSON.stringify(checks[name])}`);
 });
@@ -69,6 +84,7 @@ test("each key that is refused is a red line with its fix", async () => {
 		    .replace(/:\/\/\w+@/, "://wrong@"),
 		RENDIO_FAL_KEY: "wrong",
 		RENDIO_DEVICECHECK_KEY_ID: "WRONG23456",
+		RENDIO_APPLEID_CLIENT_IDS: "com.example.app, com.example.old",
 		RENDIO_PUBLIC_URL: "https://127.0.0.1:9",
 	});
 	assert.equal(code, 1);
@@ -76,12 +92,67 @@ test("each key that is refused is a red line with its fix", async () => {
 		["telegram", /RENDIO_TELEGRAM_BOT_TOKEN/],
 		["sentry", /RENDIO_SENTRY_DSN/], ["fal", /account that pays/],
 		["devicecheck", /with DeviceCheck/],
+		["apple id", /with Sign in with Apple/],
 		["public url", /RENDIO_PUBLIC_URL/]]) {
 		assert.equal(checks[name]?.level, "error",
 		    `${name}: ${JSON.stringify(checks[name])}`);
 		assert.match(checks[name].fix, fix);
 	}
 	assert.match(checks["public url"].text, /nobody listens there/);
+	assert.match(checks["apple id"].text, /for com\.example\.old/);
+});
+
+/** Stands before us with its own certificate, and answers in one piece. */
+async function startProxy(key, cert) {
+	const server = https.createServer({ key, cert }, (req, res) => {
+		const up = https.request(rendio.url + req.url, { method: req.method,
+			headers: req.headers, rejectUnauthorized: false },
+		    (got) => {
+			const chunks = [];
+			got.on("data", (chunk) => chunks.push(chunk));
+			res.writeHead(got.statusCode, got.headers);
+			res.flushHeaders();
+			got.on("end", () => res.end(Buffer.concat(chunks)));
+			got.on("error", () => res.destroy());
+		});
+		up.on("error", () => res.destroy());
+		res.on("close", () => up.destroy());
+		req.pipe(up);
+	});
+	await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+	return server;
+}
+
+test("a proxy whose certificate ends, and which keeps streams back, is red",
+    async () => {
+	const [key, cert] = ["key", "cert"].map((name) => path.join(dir, name));
+	execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt",
+		"ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out",
+		cert, "-days", "5", "-subj", "/CN=127.0.0.1", "-addext",
+		"subjectAltName=IP:127.0.0.1"], { stdio: "ignore" });
+	const proxy = await startProxy(fs.readFileSync(key),
+	    fs.readFileSync(cert));
+	const ours = rendio.file("tls", "cert.pem");
+	const chain = fs.readFileSync(ours);
+
+	// The sandbox trusts what is in this file; ours comes first in it.
+	fs.appendFileSync(ours, fs.readFileSync(cert));
+	try {
+		const { code, checks } = await doctor({ RENDIO_PUBLIC_URL:
+		    `https://127.0.0.1:${proxy.address().port}` });
+		assert.equal(code, 1);
+		assert.equal(checks["public url"].level, "ok");
+		assert.equal(checks.certificate.level, "error");
+		assert.match(checks.certificate.text,
+		    /public url shows is good for 4 days/);
+		assert.equal(checks.streams.level, "error");
+		assert.match(checks.streams.text, /nothing came within/);
+		assert.match(checks.streams.fix, /buffering/);
+	} finally {
+		fs.writeFileSync(ours, chain);
+		proxy.closeAllConnections();
+		await new Promise((resolve) => proxy.close(resolve));
+	}
 });
 
 test("a backup that failed, an alarm and a broken router are red", async () => {
