@@ -159,14 +159,10 @@ admin_disable_command(const struct args *args)
 	return CLI_OK;
 }
 
-struct listing {
-	struct json_writer *w; /* NULL = as text */
-};
-
 static void
 print_admin(void *arg, const struct admin *a)
 {
-	struct json_writer *w = ((struct listing *)arg)->w;
+	struct json_writer *w = arg; /* NULL = as text */
 	char signed_in[CLOCK_TEXT_BYTES] = "never";
 
 	if (w != NULL) {
@@ -185,23 +181,14 @@ print_admin(void *arg, const struct admin *a)
 	    a->is_disabled ? "disabled" : "", signed_in);
 }
 
+static enum err
+list_admins(const struct state *state, struct json_writer *w)
+{
+	return admins_list(state->db, print_admin, w);
+}
+
 int
 admin_list_command(const struct args *args)
 {
-	struct buf out;
-	struct json_writer w = json_writer(&out);
-	struct listing listing = { args->is_json ? &w : NULL };
-	struct state state;
-	enum err err;
-
-	cli_open(&state, STATE_READ);
-	buf_init(&out, CLI_OUTPUT_BYTES_MAX);
-	json_begin_array(&w, NULL);
-	err = admins_list(state.db, print_admin, &listing);
-	json_end_array(&w);
-	state_close(&state);
-	if (err == OK && args->is_json)
-		return cli_print(&out);
-	buf_free(&out);
-	return err == OK ? CLI_OK : cli_fail_err(err);
+	return cli_list(args, list_admins);
 }

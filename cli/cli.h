@@ -56,7 +56,7 @@ enum {
 	OPTION_KEEP = 1 << 10,
 	OPTION_FILES = 1 << 11,
 	OPTION_OFFLINE = 1 << 12,
-	OPTION_CHECK = 1 << 12,
+	OPTION_CHECK = 1 << 13,
 	OPTION_ANY =
 	    1 << 30, /* it reads its words by itself, behind its name */
 };
@@ -111,6 +111,13 @@ void cli_open(struct state *state, enum state_access access);
 
 /* Prints what was written into `out`, a line, and frees it. */
 int cli_print(struct buf *out);
+
+/*
+ * A list: `rows` writes its elements into w, or prints them as lines where w
+ * is NULL, because there was no --json.
+ */
+typedef enum err cli_rows(const struct state *state, struct json_writer *w);
+int cli_list(const struct args *args, cli_rows *rows);
 
 /* Notes on standard error that an operator did this; user_id may be NULL. */
 void cli_log_action(const char *action, const struct uuid *id);

@@ -182,6 +182,26 @@ cli_print(struct buf *out)
 	return ok ? CLI_OK : cli_fail("the answer is too long");
 }
 
+int
+cli_list(const struct args *args, cli_rows *rows)
+{
+	struct buf out;
+	struct json_writer w = json_writer(&out);
+	struct state state;
+	enum err err;
+
+	cli_open(&state, STATE_READ);
+	buf_init(&out, CLI_OUTPUT_BYTES_MAX);
+	json_begin_array(&w, NULL);
+	err = rows(&state, args->is_json ? &w : NULL);
+	json_end_array(&w);
+	state_close(&state);
+	if (err == OK && args->is_json)
+		return cli_print(&out);
+	buf_free(&out);
+	return err == OK ? CLI_OK : cli_fail_err(err);
+}
+
 void
 cli_log_action(const char *action, const struct uuid *id)
 {

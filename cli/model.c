@@ -74,26 +74,20 @@ warn_losses(const struct state *state)
 	    warn_loss, NULL);
 }
 
+static enum err
+list_models(const struct state *state, struct json_writer *w)
+{
+	const enum err err =
+	    catalog_models(state->db, w != NULL ? write_model : print_model, w);
+
+	warn_losses(state);
+	return err;
+}
+
 int
 model_list_command(const struct args *args)
 {
-	struct buf out;
-	struct json_writer w = json_writer(&out);
-	struct state state;
-	enum err err;
-
-	cli_open(&state, STATE_READ);
-	buf_init(&out, CLI_OUTPUT_BYTES_MAX);
-	json_begin_array(&w, NULL);
-	err = catalog_models(state.db,
-	    args->is_json ? write_model : print_model, &w);
-	json_end_array(&w);
-	warn_losses(&state);
-	state_close(&state);
-	if (err == OK && args->is_json)
-		return cli_print(&out);
-	buf_free(&out);
-	return err == OK ? CLI_OK : cli_fail_err(err);
+	return cli_list(args, list_models);
 }
 
 int

@@ -11,14 +11,10 @@
 /* What is shown of spending. */
 #define SPEND_DAYS 31
 
-struct listing {
-	struct json_writer *w; /* NULL = as text */
-};
-
 static void
 print_breaker(void *arg, const struct breaker *b)
 {
-	struct json_writer *w = ((struct listing *)arg)->w;
+	struct json_writer *w = arg; /* NULL = as text */
 	const char *company = b->company[0] == '\0' ? "all" : b->company;
 	char opened[CLOCK_TEXT_BYTES];
 
@@ -39,25 +35,16 @@ print_breaker(void *arg, const struct breaker *b)
 	    opened);
 }
 
+static enum err
+list_breakers(const struct state *state, struct json_writer *w)
+{
+	return breakers_list(state->db, print_breaker, w);
+}
+
 int
 provider_list_command(const struct args *args)
 {
-	struct buf out;
-	struct json_writer w = json_writer(&out);
-	struct listing listing = { args->is_json ? &w : NULL };
-	struct state state;
-	enum err err;
-
-	cli_open(&state, STATE_READ);
-	buf_init(&out, CLI_OUTPUT_BYTES_MAX);
-	json_begin_array(&w, NULL);
-	err = breakers_list(state.db, print_breaker, &listing);
-	json_end_array(&w);
-	state_close(&state);
-	if (err == OK && args->is_json)
-		return cli_print(&out);
-	buf_free(&out);
-	return err == OK ? CLI_OK : cli_fail_err(err);
+	return cli_list(args, list_breakers);
 }
 
 /* What the arguments name: "all" is the company "". */
@@ -114,7 +101,7 @@ static void
 print_spend(void *arg, int64_t day_ms, const char *endpoint, int64_t micro_usd,
     int64_t cap_micro_usd)
 {
-	struct json_writer *w = ((struct listing *)arg)->w;
+	struct json_writer *w = arg; /* NULL = as text */
 	char day[CLOCK_TEXT_BYTES];
 
 	clock_format(day_ms, day);
@@ -135,24 +122,15 @@ print_spend(void *arg, int64_t day_ms, const char *endpoint, int64_t micro_usd,
 	json_end_object(w);
 }
 
+static enum err
+list_spend(const struct state *state, struct json_writer *w)
+{
+	return spend_list(state->db, clock_now_ms() - SPEND_DAYS * SPEND_DAY_MS,
+	    print_spend, w);
+}
+
 int
 spend_command(const struct args *args)
 {
-	struct buf out;
-	struct json_writer w = json_writer(&out);
-	struct listing listing = { args->is_json ? &w : NULL };
-	struct state state;
-	enum err err;
-
-	cli_open(&state, STATE_READ);
-	buf_init(&out, CLI_OUTPUT_BYTES_MAX);
-	json_begin_array(&w, NULL);
-	err = spend_list(state.db, clock_now_ms() - SPEND_DAYS * SPEND_DAY_MS,
-	    print_spend, &listing);
-	json_end_array(&w);
-	state_close(&state);
-	if (err == OK && args->is_json)
-		return cli_print(&out);
-	buf_free(&out);
-	return err == OK ? CLI_OK : cli_fail_err(err);
+	return cli_list(args, list_spend);
 }

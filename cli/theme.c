@@ -39,25 +39,17 @@ print_theme(void *arg, const struct theme *t)
 	return OK;
 }
 
+static enum err
+list_themes(const struct state *state, struct json_writer *w)
+{
+	return catalog_themes(state->db, w != NULL ? write_theme : print_theme,
+	    w);
+}
+
 int
 theme_list_command(const struct args *args)
 {
-	struct buf out;
-	struct json_writer w = json_writer(&out);
-	struct state state;
-	enum err err;
-
-	cli_open(&state, STATE_READ);
-	buf_init(&out, CLI_OUTPUT_BYTES_MAX);
-	json_begin_array(&w, NULL);
-	err = catalog_themes(state.db,
-	    args->is_json ? write_theme : print_theme, &w);
-	json_end_array(&w);
-	state_close(&state);
-	if (err == OK && args->is_json)
-		return cli_print(&out);
-	buf_free(&out);
-	return err == OK ? CLI_OK : cli_fail_err(err);
+	return cli_list(args, list_themes);
 }
 
 int

@@ -39,12 +39,14 @@ read_admin(struct db_stmt *stmt, struct admin *ret_admin)
 	}
 }
 
+#define ADMIN_COLUMNS \
+	"SELECT id, name, password_hash, totp_sealed, is_disabled," \
+	" signed_in_at_ms, created_at_ms FROM admins"
+
 enum err
 admins_find(struct db *db, struct str name, struct admin *ret_admin)
 {
-	static const char sql[] =
-	    "SELECT id, name, password_hash, totp_sealed, is_disabled,"
-	    " signed_in_at_ms, created_at_ms FROM admins WHERE name = ?1";
+	static const char sql[] = ADMIN_COLUMNS " WHERE name = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;
@@ -62,9 +64,7 @@ admins_find(struct db *db, struct str name, struct admin *ret_admin)
 enum err
 admins_list(struct db *db, admins_each *each, void *arg)
 {
-	static const char sql[] =
-	    "SELECT id, name, password_hash, totp_sealed, is_disabled,"
-	    " signed_in_at_ms, created_at_ms FROM admins ORDER BY name";
+	static const char sql[] = ADMIN_COLUMNS " ORDER BY name";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	struct admin admin;
 	bool found;
@@ -140,6 +140,25 @@ admins_add(struct db *db, const struct admin_actor *actor,
 	return db_transaction(db, add, &c);
 }
 
+/* Of one whom it returns, or who is not there: his sessions end with it. */
+static enum err
+run_change(struct db *db, struct db_stmt *stmt, const struct change *c,
+    const char *action)
+{
+	struct uuid id;
+	bool found;
+	enum err err;
+
+	err = db_step(stmt, &found);
+	if (err != OK)
+		return err;
+	if (!found)
+		return ERR_NOT_FOUND;
+	id = db_column_uuid(stmt, 0);
+	err = end_sessions(db, &id);
+	return err == OK ? note(db, c, action, &id) : err;
+}
+
 static enum err
 reset(struct db *db, void *arg)
 {
@@ -149,21 +168,11 @@ reset(struct db *db, void *arg)
 	    " is_disabled = 0 WHERE name = ?1 RETURNING id";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	const struct change *c = arg;
-	struct uuid id;
-	bool found;
-	enum err err;
 
 	db_bind_str(stmt, 1, c->name);
 	db_bind_text(stmt, 2, c->admin->password_hash);
 	db_bind_blob(stmt, 3, c->admin->sealed, c->admin->sealed_bytes);
-	err = db_step(stmt, &found);
-	if (err != OK)
-		return err;
-	if (!found)
-		return ERR_NOT_FOUND;
-	id = db_column_uuid(stmt, 0);
-	err = end_sessions(db, &id);
-	return err == OK ? note(db, c, "admin_reset", &id) : err;
+	return run_change(db, stmt, c, "admin_reset");
 }
 
 enum err
@@ -182,19 +191,9 @@ disable(struct db *db, void *arg)
 				  " WHERE name = ?1 RETURNING id";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	const struct change *c = arg;
-	struct uuid id;
-	bool found;
-	enum err err;
 
 	db_bind_str(stmt, 1, c->name);
-	err = db_step(stmt, &found);
-	if (err != OK)
-		return err;
-	if (!found)
-		return ERR_NOT_FOUND;
-	id = db_column_uuid(stmt, 0);
-	err = end_sessions(db, &id);
-	return err == OK ? note(db, c, "admin_disable", &id) : err;
+	return run_change(db, stmt, c, "admin_disable");
 }
 
 enum err

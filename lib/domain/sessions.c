@@ -115,6 +115,20 @@ read_session(struct db_stmt *stmt, struct session *session)
 	memcpy(session->refresh_salt, salt.ptr, SESSION_SALT_BYTES);
 }
 
+static enum err
+read_one(struct db_stmt *stmt, struct session *ret_session)
+{
+	bool found;
+	const enum err err = db_step(stmt, &found);
+
+	if (err != OK)
+		return err;
+	if (!found)
+		return ERR_NOT_FOUND;
+	read_session(stmt, ret_session);
+	return OK;
+}
+
 #define SESSION_COLUMNS \
 	"SELECT s.id, s.user_id, s.refresh_salt," \
 	" s.refresh_counter, s.method, s.created_at_ms," \
@@ -127,17 +141,9 @@ sessions_get(struct db *db, const struct uuid *session_id,
 {
 	static const char sql[] = SESSION_COLUMNS " WHERE s.id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	bool found;
-	enum err err;
 
 	db_bind_uuid(stmt, 1, session_id);
-	err = db_step(stmt, &found);
-	if (err != OK)
-		return err;
-	if (!found)
-		return ERR_NOT_FOUND;
-	read_session(stmt, ret_session);
-	return OK;
+	return read_one(stmt, ret_session);
 }
 
 enum err
@@ -147,16 +153,8 @@ sessions_newest(struct db *db, struct session *ret_session)
 	    " WHERE s.refreshed_at_ms > 0 AND u.status = 'active'"
 	    " ORDER BY s.refreshed_at_ms DESC LIMIT 1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	bool found;
-	enum err err;
 
-	err = db_step(stmt, &found);
-	if (err != OK)
-		return err;
-	if (!found)
-		return ERR_NOT_FOUND;
-	read_session(stmt, ret_session);
-	return OK;
+	return read_one(stmt, ret_session);
 }
 
 static enum err

@@ -74,6 +74,9 @@ test("--offline asks nobody", async () => {
 	assert.equal(checks["public url"], undefined);
 	assert.equal(fakes.apns.calls.length + fakes.sentry.calls.length +
 	    fakes.telegram.calls.length + fakes.devicecheck.calls.length, before);
+	// An option of another command is wrong use, not nothing.
+	assert.equal((await rendio.cli("doctor", "--check")).code, 2);
+	assert.equal((await rendio.cli("migrate", "--offline")).code, 2);
 });
 
 test("each key that is refused is a red line with its fix", async () => {
