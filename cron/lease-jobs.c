@@ -76,6 +76,7 @@ begin(struct worker *worker, const struct attempt_work *work)
 	step->work = *work;
 	step->result_fd = -1;
 	step->poster.fd = -1;
+	step->poster.place_fd = -1;
 	step->provider = provider_for(&worker->state.config, work->company);
 	if (step->provider != NULL) {
 		step->times =

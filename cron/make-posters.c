@@ -3,6 +3,7 @@
 
 #include "app/results.h"
 #include "base/clock.h"
+#include "base/lockfile.h"
 #include "domain/media.h"
 
 #include <errno.h>
@@ -18,12 +19,17 @@
  * comes from outside, and so does what a decoder makes of it: ffmpeg runs as a
  * child that may use a little time and memory and write one small file, and
  * what it wrote is looked at like anybody's upload.  When it fails, or is not
- * installed, or too many wait, there is no poster, and the video is delivered.
+ * installed, or its turn does not come, there is no poster, and the video is
+ * delivered.
+ *
+ * Turns are places, which all workers share: on a slow day many of them, each
+ * with its successor, finish what they have under way at the same time.
  */
 
-#define RUNNING_MAX 2
+#define PLACES_COUNT 2
 #define WAITING_MAX 16
 
+#define WAIT_US (INT64_C(10) * 1000000)
 #define LIFE_US (INT64_C(8) * 1000000)
 #define CPU_S 6
 #define MEMORY_BYTES ((rlim_t)1024 * 1024 * 1024)
@@ -89,6 +95,7 @@ poster_begin(struct step *step)
 	    waiting >= WAITING_MAX)
 		return false;
 	step->poster.state = POSTER_WANTED;
+	step->poster.until_us = clock_monotonic_us() + WAIT_US;
 	return true;
 }
 
@@ -102,6 +109,23 @@ go_without(struct step *step, const char *why)
 	fetch_done_with_poster(step, NULL);
 }
 
+/* It ends with the step. */
+static bool
+take_turn(struct step *step)
+{
+	char path[CONFIG_VALUE_BYTES_MAX + 32];
+
+	for (int i = 0; i < PLACES_COUNT; i++) {
+		(void)snprintf(path, sizeof(path), "%s/run/poster.%d",
+		    config_text(&step->worker->state.config, CONFIG_STATE_DIR),
+		    i);
+		if (lockfile_take(path, 0, &step->poster.place_fd))
+			return true;
+	}
+	return false;
+}
+
+/* In the place that it has. */
 static void
 start(struct step *step)
 {
@@ -167,20 +191,19 @@ void
 make_posters(struct worker *worker)
 {
 	struct step *next;
-	int running = 0;
 
 	for (struct step *s = worker->steps; s != NULL; s = next) {
 		next = s->next;
 		if (s->poster.state == POSTER_RUNNING)
 			watch(s);
 	}
-	for (struct step *s = worker->steps; s != NULL; s = s->next)
-		running += s->poster.state == POSTER_RUNNING;
 	for (struct step *s = worker->steps; s != NULL; s = next) {
 		next = s->next;
-		if (s->poster.state == POSTER_WANTED && running < RUNNING_MAX) {
+		if (s->poster.state != POSTER_WANTED)
+			continue;
+		if (take_turn(s))
 			start(s);
-			running++;
-		}
+		else if (clock_monotonic_us() > s->poster.until_us)
+			go_without(s, "busy");
 	}
 }

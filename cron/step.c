@@ -230,6 +230,8 @@ step_done(struct step *step)
 		(void)close(step->result_fd);
 	if (step->poster.fd >= 0)
 		(void)close(step->poster.fd);
+	if (step->poster.place_fd >= 0)
+		(void)close(step->poster.place_fd);
 	free(step);
 }
 

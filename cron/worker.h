@@ -40,7 +40,8 @@ struct poster {
 	enum poster_state state;
 	pid_t pid;
 	int fd; /* -1, or the file that it grows in */
-	int64_t until_us; /* monotonic */
+	int place_fd; /* -1, or its turn, see make-posters.c */
+	int64_t until_us; /* monotonic: then it is given up */
 };
 
 struct worker {
