@@ -178,25 +178,31 @@ take_refunds(struct worker *worker, const struct appstore_page *page,
 	struct appstore_transaction transaction;
 	struct purchase_fact fact;
 	struct arena arena;
-	enum err err = OK;
+	bool is_whole = true;
 
 	arena_init(&arena, APPSTORE_ARENA_BYTES);
-	for (size_t i = 0; i < page->count && err == OK; i++) {
+	for (size_t i = 0; i < page->count; i++) {
 		const int64_t now_ms = clock_now_ms();
+		enum appstore_verdict verdict;
 		bool is_new = false;
 
 		arena_reset(&arena);
-		if (appstore_verify_transaction(&state->config, &arena,
-			page->item[i], now_ms, &transaction) != APPSTORE_OK ||
+		verdict = appstore_verify_transaction(&state->config, &arena,
+		    page->item[i], now_ms, &transaction);
+		if (verdict == APPSTORE_UNAVAILABLE)
+			is_whole = false;
+		if (verdict != APPSTORE_OK ||
 		    !purchasing_refund(&transaction, &fact))
 			continue;
-		err = purchases_repair(state->db, &fact, &policy, now_ms,
-		    &is_new);
+		/* One that cannot be taken in does not hide the others. */
+		if (purchases_repair(state->db, &fact, &policy, now_ms,
+			&is_new) == ERR_SERVICE_UNAVAILABLE)
+			is_whole = false;
 		if (is_new)
 			(*new_count)++;
 	}
 	arena_free(&arena);
-	return err != ERR_SERVICE_UNAVAILABLE;
+	return is_whole;
 }
 
 /* False when the rate of our calls is used up for this turn. */

@@ -50,16 +50,20 @@ know(const struct worker *worker, const struct report *report,
 	return true;
 }
 
-/* The submission got no answer (yet): the report is one. */
-static bool
+/*
+ * The submission got no answer (yet): the report is one.  ERR_INVALID_REQUEST
+ * when it names nothing that the provider could have given.
+ */
+static enum err
 bind(struct worker *worker, const struct report *report)
 {
 	struct attempt_handle handle;
 	const int64_t now_ms = clock_now_ms();
 
-	return know(worker, report, &handle) &&
-	    attempts_accepted(worker->state.db, &report->attempt_id, &handle,
-		now_ms, now_ms) == OK;
+	if (!know(worker, report, &handle))
+		return ERR_INVALID_REQUEST;
+	return attempts_accepted(worker->state.db, &report->attempt_id, &handle,
+	    now_ms, now_ms);
 }
 
 static enum err
@@ -115,6 +119,8 @@ take_late(struct worker *worker, const struct report *report)
 static enum err
 take(struct worker *worker, const struct report *report)
 {
+	enum err err;
+
 	if (report->is_bound &&
 	    strcmp(report->bound_id, report->request_id) != 0) {
 		log_report(report, LOG_ERROR, "report_of_other_request");
@@ -122,11 +128,16 @@ take(struct worker *worker, const struct report *report)
 	}
 	if (report->is_over)
 		return take_late(worker, report);
-	if (!report->is_bound && !bind(worker, report)) {
-		log_report(report, LOG_WARNING, "report_refused");
-		return OK;
-	}
-	return apply(worker, report);
+	if (report->is_bound)
+		return apply(worker, report);
+	err = bind(worker, report);
+	if (err == OK)
+		return apply(worker, report);
+	/* A database that is busy for a moment costs nobody a report. */
+	if (err == ERR_SERVICE_UNAVAILABLE)
+		return err;
+	log_report(report, LOG_WARNING, "report_refused");
+	return OK;
 }
 
 void

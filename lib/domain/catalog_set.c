@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/catalog.h"
 #include "domain/costs.h"
+#include "domain/credits.h"
 
 #include <assert.h>
 
@@ -130,6 +131,9 @@ change_price(struct db *db, void *arg)
 	return refresh_shown_price(db, change->id);
 }
 
+/* So that a minute, the longest there is, costs no more than one may charge. */
+#define MILLICREDITS_MAX (CREDITS_AMOUNT_MAX * 1000 / 60)
+
 /* "price.720p.audio" or "price.720p.silent", in thousandths a second. */
 static enum err
 set_price(struct db *db, const struct uuid *id, struct str field,
@@ -142,7 +146,7 @@ set_price(struct db *db, const struct uuid *id, struct str field,
 	(void)str_cut(rest, '.', &change.resolution, &sound);
 	change.has_audio = str_equal(sound, STR("audio"));
 	if ((!change.has_audio && !str_equal(sound, STR("silent"))) ||
-	    !str_to_int64(value, 1, 1000000, &change.millicredits))
+	    !str_to_int64(value, 1, MILLICREDITS_MAX, &change.millicredits))
 		return ERR_INVALID_REQUEST;
 	return db_transaction(db, change_price, &change);
 }
