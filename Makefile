@@ -48,7 +48,8 @@ JOBS      := $(shell nproc)
 
 .PHONY: all run test bench install deb clean deps-deb deps-run deps-test deps-lint deps-bench check \
         floors format format-check schema schema-check unit unit-programs \
-        faults fuzz fuzz-fast fuzzers fuzz-replay fuzz-regressions
+        faults coverage mutants floods soak \
+        fuzz fuzz-fast fuzzers fuzz-replay fuzz-regressions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -113,8 +114,8 @@ test: deps-test check
 	@$(MAKE) -s -j$(JOBS) CC=clang SAN=address,undefined all unit-programs fuzz-replay fuzzers
 	@$(MAKE) -s CC=gcc unit
 	@$(MAKE) -s CC=clang SAN=address,undefined unit fuzz-regressions
-	@build/tests/faults/life all 20
-	@build/tests/faults/model 1 10
+	@build/tests/faults/life all 50
+	@build/tests/faults/model 1 5
 	@FUZZ_AT_ONCE=4 tests/run-beside "tests/fuzz/run $(FUZZ_S) $(FUZZERS)" \
 	    tests/api/run build-clang-san build
 
@@ -253,16 +254,37 @@ $(BUILD)/tests/faults/calls.so: tests/faults/calls.c tests/faults/calls.h
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -std=c11 $(WARNINGS) -O2 -g -fPIC -shared -o $@ $<
 
-# All of them, an hour and more: every call of a life, four power cuts each,
-# every call of the real programs, and at full length what `make test` does in
-# short.
+# All of them, an hour and more: every state of a job, every call of a life,
+# four power cuts each, every call of the real programs, and at full length what
+# `make test` does in short.
 faults: deps-test
 	@$(MAKE) -s -j$(JOBS) all unit-programs
+	@build/tests/faults/model 1
 	@build/tests/faults/model 2
 	@build/tests/faults/life
 	@for seed in 1 2 3; do build/tests/faults/life power 1 1 $$seed || exit 1; done
 	@RENDIO_BUILD=build RENDIO_LONG=1 RENDIO_POINTS_EVERY=1 node --test \
 	    --test-reporter=spec --test-concurrency=2 tests/faults/*.test.mjs
+
+# Which branches of lib/domain the tests take; COVERAGE=unit: the unit tests.
+coverage: deps-test
+	@tools/coverage $(COVERAGE)
+
+# Small mistakes that the tests must catch, from the seed SEED.
+mutants: deps-test
+	@tools/mutants $(or $(MUTANTS),50) $(or $(SEED),1)
+
+# Somebody does one thing as often as he can, FLOOD_S seconds each.  On a machine
+# that does nothing else.
+floods: deps-test
+	@$(MAKE) -s -j$(JOBS) all
+	@RENDIO_BUILD=build RENDIO_FLOOD_S=$(or $(FLOOD_S),15) \
+	    node --test --test-reporter=spec tests/faults/floods.mjs
+
+# A mixed load for SOAK_MIN minutes; memory, descriptors and the log stay flat.
+soak: deps-test
+	@$(MAKE) -s -j$(JOBS) all
+	@RENDIO_BUILD=build node tests/faults/soak.mjs $(or $(SOAK_MIN),30)
 
 # --- installing ---------------------------------------------------------------
 

@@ -161,3 +161,18 @@ renew_leases(struct worker *worker)
 		(void)attempts_renew(worker->state.db, ids, count,
 		    clock_now_ms());
 }
+
+void
+follow_clock(struct worker *worker)
+{
+	struct log log;
+	int64_t count;
+
+	if (attempts_follow_clock(worker->state.db, clock_now_ms(), &count) !=
+		OK ||
+	    count == 0)
+		return;
+	log = log_begin(LOG_WARNING, "clock_was_set_back");
+	log_int64(&log, "jobs", count);
+	log_end(&log);
+}

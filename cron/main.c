@@ -58,6 +58,7 @@ struct task {
 static const struct task tasks[] = {
 	/* In this order: after a stall our own leases are saved first. */
 	{ renew_leases, ATTEMPT_LEASE_MS / 3 },
+	{ follow_clock, 60000 },
 	{ take_reports, 50 },
 	{ lease_jobs, 20 },
 	{ make_posters, 20 },

@@ -14,15 +14,18 @@ enum err
 breakers_block(struct db *db, const char *company, const char *endpoint,
     int64_t now_ms, bool *ret_blocked)
 {
+	/* Later than any wait of ours: of a clock that was ahead. */
 	static const char sql[] =
 	    "SELECT 1 FROM breakers WHERE company IN ('', ?1)"
 	    " AND endpoint IN ('', ?2)"
-	    " AND (probe_at_ms IS NULL OR probe_at_ms > ?3) LIMIT 1";
+	    " AND (probe_at_ms IS NULL OR probe_at_ms BETWEEN ?3 + 1 AND ?4)"
+	    " LIMIT 1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
 	db_bind_text(stmt, 1, company);
 	db_bind_text(stmt, 2, endpoint);
 	db_bind_int64(stmt, 3, now_ms);
+	db_bind_int64(stmt, 4, now_ms + PROBE_MAX_MS);
 	return db_step(stmt, ret_blocked);
 }
 

@@ -56,9 +56,10 @@ take(int64_t max, int64_t period_ms, int64_t now_ms, int64_t *full_at_ms,
 	if (left_ms < 0)
 		left_ms = 0;
 	/* A clock that was set back, or a limit that was raised meanwhile,
-	 * must not lock anybody out. */
+	 * must not lock anybody out: a refusal is not written down, so one use
+	 * is left, which is. */
 	if (left_ms > whole_ms)
-		left_ms = whole_ms;
+		left_ms = whole_ms - interval_ms;
 	*ret_state = (struct limit_state){ .max = max };
 	if (left_ms + interval_ms > whole_ms) {
 		ret_state->retry_in_ms = left_ms + interval_ms - whole_ms;

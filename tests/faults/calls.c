@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,12 +14,22 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 struct fault_plan *fault_plan;
 
-enum call { CALL_READ, CALL_WRITE, CALL_SYNC, CALL_CUT, CALL_NAME, CALL_SEND };
+enum call {
+	CALL_READ,
+	CALL_WRITE,
+	CALL_SYNC,
+	CALL_CUT,
+	CALL_NAME,
+	CALL_OPEN, /* for writing */
+	CALL_SEND
+};
 
 enum verdict { GO, FAIL, HALF };
 
@@ -192,10 +203,15 @@ static bool
 can_hit(enum call call, int fd)
 {
 	struct stat st;
-	const bool is_on_disk = call == CALL_NAME ||
+	const bool is_on_disk = call == CALL_NAME || call == CALL_OPEN ||
 	    (call != CALL_SEND && fd != STDERR_FILENO && is_file(fd, &st));
 
+	/* Whoever opens a file for writing has written nothing yet. */
+	if (call == CALL_OPEN && fault_plan->fault != FAULT_READONLY)
+		return false;
 	switch (fault_plan->fault) {
+	case FAULT_READONLY:
+		return is_on_disk && call != CALL_READ && call != CALL_SYNC;
 	case FAULT_IO:
 	case FAULT_DEAD:
 		return is_on_disk;
@@ -229,8 +245,10 @@ judge(enum call call, int fd)
 	if (!is_ours() || !can_hit(call, fd))
 		return GO;
 	n = ++fault_plan->calls;
-	if (fault_plan->fault == FAULT_DEAD ? n < fault_plan->at :
-					      n != fault_plan->at)
+	if (fault_plan->fault == FAULT_DEAD ||
+		    fault_plan->fault == FAULT_READONLY ?
+		n < fault_plan->at :
+		n != fault_plan->at)
 		return GO;
 	fault_plan->hits++;
 	switch (fault_plan->fault) {
@@ -246,6 +264,9 @@ judge(enum call call, int fd)
 		return HALF;
 	case FAULT_FULL:
 		errno = ENOSPC;
+		return FAIL;
+	case FAULT_READONLY:
+		errno = EROFS;
 		return FAIL;
 	default:
 		errno = EIO;
@@ -424,6 +445,93 @@ sendmsg(int fd, const struct msghdr *message, int flags)
 	if (FAILS(CALL_SEND, fd))
 		return -1;
 	return (ssize_t)syscall(SYS_sendmsg, fd, message, flags);
+}
+
+/* O_TMPFILE has the bit of O_DIRECTORY. */
+static bool
+makes_file(int flags)
+{
+	return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+static int
+open_at(int dir_fd, const char *path, int flags, mode_t mode)
+{
+	if (((flags & (O_WRONLY | O_RDWR)) != 0 || makes_file(flags)) &&
+	    FAILS(CALL_OPEN, -1))
+		return -1;
+	return (int)syscall(SYS_openat, dir_fd, path, flags, mode);
+}
+
+#define MODE_OF(flags, mode) \
+	do { \
+		va_list list; \
+		va_start(list, flags); \
+		mode = makes_file(flags) ? va_arg(list, mode_t) : 0; \
+		va_end(list); \
+	} while (0)
+
+int
+open(const char *path, int flags, ...)
+{
+	mode_t mode;
+
+	MODE_OF(flags, mode);
+	return open_at(AT_FDCWD, path, flags, mode);
+}
+
+int
+open64(const char *path, int flags, ...)
+{
+	mode_t mode;
+
+	MODE_OF(flags, mode);
+	return open_at(AT_FDCWD, path, flags, mode);
+}
+
+int
+openat(int dir_fd, const char *path, int flags, ...)
+{
+	mode_t mode;
+
+	MODE_OF(flags, mode);
+	return open_at(dir_fd, path, flags, mode);
+}
+
+/* --- the clock -------------------------------------------------------------- */
+
+int
+clock_gettime(clockid_t clock, struct timespec *now)
+{
+	const int status = (int)syscall(SYS_clock_gettime, clock, now);
+
+	if (status == 0 && clock == CLOCK_REALTIME && fault_plan != NULL)
+		now->tv_sec += fault_plan->clock_ms / 1000;
+	return status;
+}
+
+int
+gettimeofday(struct timeval *restrict now, void *restrict zone)
+{
+	struct timespec precise;
+
+	(void)zone;
+	if (clock_gettime(CLOCK_REALTIME, &precise) != 0)
+		return -1;
+	*now = (struct timeval){ precise.tv_sec, precise.tv_nsec / 1000 };
+	return 0;
+}
+
+time_t
+time(time_t *ret_now)
+{
+	struct timespec now;
+
+	if (clock_gettime(CLOCK_REALTIME, &now) != 0)
+		return -1;
+	if (ret_now != NULL)
+		*ret_now = now.tv_sec;
+	return now.tv_sec;
 }
 
 /* Preloaded: the plan is a file. */

@@ -29,6 +29,8 @@ enum fault {
 	 * forced to the disk, by chance, some is there, some torn, some not.
 	 */
 	FAULT_POWER,
+	/* From the n-th call on nothing can be changed on the disk: EROFS. */
+	FAULT_READONLY,
 	FAULT_MAX,
 };
 
@@ -40,6 +42,7 @@ struct fault_plan {
 	_Atomic int64_t calls;
 	_Atomic int64_t hits;
 	int64_t seed;
+	int64_t clock_ms; /* what the clock of all programs is ahead */
 };
 
 /*

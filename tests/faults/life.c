@@ -11,9 +11,11 @@
  * answered, as clients and workers do, everything open is brought to its end,
  * and all must be right: the audit, and each answer given.
  *
- * KIND is io, full, short, dead, kill, torn or power (default: all).  EVERY
+ * KIND is io, full, short, dead, readonly, kill, torn, power or twice: killed,
+ * and who follows is killed at its n-th call as well (default: all).  EVERY
  * (default 1) takes every so many-th n, from FIRST (default 1), for a sample.
- * SEED (default 0) decides what a power cut leaves of what was not forced.
+ * SEED (default 0) decides what a power cut leaves of what was not forced, and
+ * how much later than the first the second is killed.
  */
 
 #include "calls.h"
@@ -81,13 +83,23 @@ static struct world *world;
 static struct db *db;
 static char dir[48];
 
-static const char *const kinds[FAULT_MAX] = { [FAULT_IO] = "io",
-	[FAULT_FULL] = "full",
-	[FAULT_SHORT] = "short",
-	[FAULT_DEAD] = "dead",
-	[FAULT_KILL] = "kill",
-	[FAULT_TORN] = "torn",
-	[FAULT_POWER] = "power" };
+static const struct kind {
+	const char *name;
+	enum fault fault;
+	bool is_twice;
+} kinds[] = {
+	{ "io", FAULT_IO, false },
+	{ "full", FAULT_FULL, false },
+	{ "short", FAULT_SHORT, false },
+	{ "dead", FAULT_DEAD, false },
+	{ "readonly", FAULT_READONLY, false },
+	{ "kill", FAULT_KILL, false },
+	{ "torn", FAULT_TORN, false },
+	{ "power", FAULT_POWER, false },
+	{ "twice", FAULT_KILL, true },
+};
+
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 static const enum fate fates[JOBS] = { MADE, NOT_MADE, MADE, MADE_AND_TOLD,
 	MADE, MADE };
@@ -502,7 +514,9 @@ work(void)
 		world->now_ms += 2 * SECOND;
 		if (number_of(open_sql, NULL) == 0)
 			return OK;
-		if (world->plan.fault == FAULT_DEAD && world->plan.hits > 0)
+		if ((world->plan.fault == FAULT_DEAD ||
+			world->plan.fault == FAULT_READONLY) &&
+		    world->plan.hits > 0)
 			return ERR_SERVICE_UNAVAILABLE;
 	}
 	broken("everything comes to an end", __LINE__);
@@ -876,9 +890,12 @@ prepare(void)
 	}
 }
 
-/* One step with this fault; false when it was not hit any more. */
-static bool
-run(int step, enum fault fault, int64_t n, int64_t seed)
+/* Some calls: two that die are to die at each distance. */
+#define LATER_CALLS 37
+
+/* One step with this fault: how often it was hit. */
+static int64_t
+run(int step, const struct kind *kind, int64_t n, int64_t seed)
 {
 	int end;
 
@@ -887,16 +904,37 @@ run(int step, enum fault fault, int64_t n, int64_t seed)
 	world->plan.at = n;
 	/* Any prime larger than a step has calls. */
 	world->plan.seed = n + seed * 1000003;
-	world->plan.fault = fault;
+	world->plan.fault = kind->fault;
 	end = process(FIRST_TRY, step);
-	world->plan.fault = FAULT_NONE;
 	/* Leases of the dead run out. */
 	world->now_ms += ATTEMPT_LEASE_MS + 1;
+	if (kind->is_twice && end != 2) {
+		world->plan.calls = 0;
+		world->plan.at = n + seed * LATER_CALLS;
+		end = process(TRY_AND_SETTLE, step);
+		world->now_ms += ATTEMPT_LEASE_MS + 1;
+	}
+	world->plan.fault = FAULT_NONE;
 	if (end != 2)
 		end = process(TRY_AND_SETTLE, step);
 	if (end != 0)
-		complain(kinds[fault], step, n, end);
-	return world->plan.hits > 0;
+		complain(kind->name, step, n, end);
+	return world->plan.hits;
+}
+
+/* Every step with this fault at every so many-th call: how many there were. */
+static int64_t
+run_all(const struct kind *kind, int64_t every, int64_t first, int64_t seed)
+{
+	int64_t points = 0, hits;
+
+	for (int step = 0; step < STEPS; step++)
+		for (int64_t n = first; (hits = run(step, kind, n, seed)) > 0;
+		     n += every)
+			points += !kind->is_twice || hits > 1;
+	printf("%s %lld points survived\n", kind->name, (long long)points);
+	(void)fflush(stdout);
+	return points;
 }
 
 int
@@ -906,26 +944,17 @@ main(int argc, char **argv)
 	const int64_t every = argc > 2 ? strtoll(argv[2], NULL, 10) : 1;
 	const int64_t first = argc > 3 ? strtoll(argv[3], NULL, 10) : 1;
 	const int64_t seed = argc > 4 ? strtoll(argv[4], NULL, 10) : 0;
-	int64_t points, total = 0;
+	int64_t total = 0;
 
 	if (sodium_init() < 0 || every < 1 || first < 1)
 		return 2;
 	/* What the disk's failures are logged as is not read here. */
 	(void)!freopen("/dev/null", "w", stderr);
 	prepare();
-	for (int fault = FAULT_IO; fault < FAULT_MAX; fault++) {
-		if (strcmp(kind, "all") != 0 && strcmp(kind, kinds[fault]) != 0)
-			continue;
-		points = 0;
-		for (int step = 0; step < STEPS; step++)
-			for (int64_t n = first;
-			     run(step, (enum fault)fault, n, seed); n += every)
-				points++;
-		printf("%s %lld points survived\n", kinds[fault],
-		    (long long)points);
-		(void)fflush(stdout);
-		total += points;
-	}
+	for (size_t i = 0; i < KINDS; i++)
+		if (strcmp(kind, "all") == 0 ||
+		    strcmp(kind, kinds[i].name) == 0)
+			total += run_all(&kinds[i], every, first, seed);
 	printf("%lld points in all\n", (long long)total);
 	return total == 0;
 }

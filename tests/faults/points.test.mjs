@@ -12,18 +12,17 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import fs from "node:fs";
-import path from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppStore, post } from "../api/support/appstore.mjs";
 import { assertAuditClean } from "../api/support/expect.mjs";
-import { build, start, until } from "../api/support/instance.mjs";
+import { start, until } from "../api/support/instance.mjs";
 import { statusOf } from "../api/support/jobs.mjs";
 import { JPEG, upload } from "../api/support/pictures.mjs";
+import { Plan } from "./plan.mjs";
 
 const EVERY = Number(process.env.RENDIO_POINTS_EVERY ?? 100);
 const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
-const FAULTS = { io: 1, full: 2, kill: 5 };
 const GRANTS = 5;
 const CREDITS = GRANTS * 10_000 + 10;
 const COST = 4;
@@ -32,25 +31,16 @@ const END_MS_MAX = 180_000;
 /** No request makes more calls; a worker's job does not either. */
 const POINTS_MAX = 600;
 
-let rendio, planFile, ada, store;
+let rendio, ada, store;
+const plan = new Plan();
 const done = { io: 0, full: 0, kill: 0 };
 const jobs = [];
 
 before(async () => {
-	rendio = await start({
-		prepare(dir) {
-			planFile = path.join(dir, "plan");
-			fs.writeFileSync(planFile, Buffer.alloc(72));
-		},
-		env: {
-			get LD_PRELOAD() {
-				return path.join(build, "tests/faults/calls.so");
-			},
-			get FAULT_PLAN() { return planFile; },
-			RENDIO_JOBS_OPEN_MAX_FREE: "1000",
-			RENDIO_UPLOADS_MAX: "1000",
-		},
-	});
+	rendio = await start(plan.settings({
+		RENDIO_JOBS_OPEN_MAX_FREE: "1000",
+		RENDIO_UPLOADS_MAX: "1000",
+	}));
 	ada = await rendio.guest("ada");
 	for (let i = 0; i < GRANTS; i++)
 		await rendio.cli("user", "grant", ada.user_id, "10000",
@@ -58,22 +48,6 @@ before(async () => {
 	store = new AppStore(rendio);
 });
 after(() => rendio.stop());
-
-/** Arms the plan (calls.h has its form). */
-function arm(program, fault, at) {
-	const plan = Buffer.alloc(72);
-
-	plan.write(program, 0);
-	plan.writeBigInt64LE(BigInt(FAULTS[fault] ?? 0), 32);
-	plan.writeBigInt64LE(BigInt(at), 40);
-	const fd = fs.openSync(planFile, "r+");
-	fs.writeSync(fd, plan, 0, 72, 0);
-	fs.closeSync(fd);
-}
-
-function hits() {
-	return Number(fs.readFileSync(planFile).readBigInt64LE(56));
-}
 
 /** Asks until there is an answer that is not "later". */
 async function insist(ask) {
@@ -190,28 +164,28 @@ const programs = {
 	},
 	"rendio-worker": async () => async () => {
 		const { job_id } = await ordered();
-		await until(async () => hits() > 0 ||
+		await until(async () => plan.hits() > 0 ||
 		    (await insist(() => statusOf(rendio, ada, job_id)))
 			.json().completed_at !== null, END_MS_MAX);
 	},
 };
 
 for (const [program, prepare] of Object.entries(programs))
-	for (const fault of Object.keys(FAULTS))
+	for (const fault of Object.keys(done))
 		test(`${program}, ${fault} at each call`, async (t) => {
 			let points = 0;
 			for (let n = 1 + SEED % EVERY; n < POINTS_MAX;
 			    n += EVERY) {
 				const ask = await prepare();
-				arm(program, fault, n);
+				plan.arm(program, fault, n);
 				try {
 					await ask();
 				} finally {
-					if (hits() === 0)
+					if (plan.hits() === 0)
 						n = POINTS_MAX;
 					else
 						points++;
-					arm("", "none", 0);
+					plan.disarm();
 				}
 			}
 			done[fault] += points;

@@ -151,12 +151,16 @@ neither_a_clock_set_back_nor_a_raised_limit_locks_anybody_out(void **state)
 
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(use_at(f, &three_an_hour, NOW), OK);
-	assert_int_equal(use(f, &three_an_hour, NOW - 50 * HOUR, &how),
-	    ERR_RATE_LIMITED);
-	assert_int_equal(how.retry_in_ms, 20 * MINUTE);
 	raised.per_hour = 3600;
 	assert_int_equal(use(f, &raised, NOW, &how), ERR_RATE_LIMITED);
 	assert_int_equal(how.retry_in_ms, SECOND);
+	/* Two days ago: one use, and the next when one is there again. */
+	assert_int_equal(use_at(f, &three_an_hour, NOW - 50 * HOUR), OK);
+	assert_int_equal(use(f, &three_an_hour, NOW - 50 * HOUR, &how),
+	    ERR_RATE_LIMITED);
+	assert_int_equal(how.retry_in_ms, 20 * MINUTE);
+	assert_int_equal(
+	    use_at(f, &three_an_hour, NOW - 50 * HOUR + 20 * MINUTE), OK);
 }
 
 static void

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+//
+// Floods: somebody does one thing as often as he can, from addresses of his
+// own, while a phone goes on as always.  The phone's requests are answered, no
+// program grows beyond its cap, no line of a log is forged, and when the flood
+// is over everything is as before, by itself.
+//
+// RENDIO_FLOOD_S (default 1) says how long each takes.  The table that is
+// printed is the one in docs/reliability.md; `make floods` makes it.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { start, until } from "../api/support/instance.mjs";
+
+const SECONDS = Number(process.env.RENDIO_FLOOD_S ?? 1);
+/** One program, resident: an arena and a cache are 10 MB. */
+const PROGRAM_MIB_MAX = 64;
+const attacker = fileURLToPath(new URL("flood.mjs", import.meta.url));
+const START_MS_MAX = 30_000;
+const rows = [];
+
+let rendio, phone, usual;
+
+before(async () => {
+	rendio = await start();
+	phone = await rendio.guest("phone");
+	usual = await measure(Math.max(SECONDS, 2));
+});
+after(() => rendio.stop());
+
+const ask = () => rendio.request("GET", "/functions/v1/get-user-credits",
+    { bearer: phone.access_token });
+
+/** The phone's requests for that long: how long each took. */
+async function measure(seconds) {
+	const took_ms = [];
+	for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
+		const began = performance.now();
+		const res = await ask();
+		took_ms.push(performance.now() - began);
+		assert.equal(res.status, 200, res.text);
+		await sleep(5);
+	}
+	took_ms.sort((a, b) => a - b);
+	const at = (part) => took_ms[Math.floor(took_ms.length * part)];
+	return { count: took_ms.length, p50: at(0.5), p99: at(0.99) };
+}
+
+/** The largest program and its size; nginx's workers are looked at alone. */
+function largest() {
+	const sizes = rendio.members().flatMap((pid) => {
+		try {
+			const text = fs.readFileSync(`/proc/${pid}/status`, "utf8");
+			return [{ name: text.match(/^Name:\s*(.*)/)[1],
+				mib: Number(text.match(/^VmRSS:\s*(\d+)/m)?.[1] ??
+				    0) / 1024 }];
+		} catch {
+			return [];	// It has just ended.
+		}
+	});
+	return sizes.reduce((a, b) => a.mib > b.mib ? a : b);
+}
+
+async function flood(kind) {
+	const child = spawn("nice", ["-n", "19", process.execPath, attacker, kind,
+		String(rendio.port), String(SECONDS + 2), phone.access_token,
+		rendio.anonKey], { stdio: ["ignore", "pipe", "inherit"] });
+	let text = "";
+	child.stdout.setEncoding("utf8").on("data", (more) => { text += more; });
+	const ended = new Promise((resolve) => child.once("exit", resolve));
+
+	// It says when it begins, and ends by itself.
+	await until(() => text.includes("\n"), START_MS_MAX);
+	const during = await measure(SECONDS);
+	const size = largest();
+	await ended;
+	return { during, size, got: JSON.parse(text.split("\n")[1]) };
+}
+
+for (const kind of ["slowloris", "connections", "header bomb", "body bomb",
+	"gzip bomb", "one token", "device ids", "huge upload", "websockets",
+	"streams", "log lines"])
+	test(`${kind}: the phone is served, and all is well afterwards`,
+	    async () => {
+		const { during, size, got } = await flood(kind);
+		assert.ok(got.sent > 0, "there was a flood");
+		assert.ok(size.mib < PROGRAM_MIB_MAX,
+		    `${size.name} has ${size.mib} MiB`);
+		for (const status of Object.keys(got.answers))
+			assert.ok(status < 500 || status === "503",
+			    `${status} for a stranger`);
+		assert.ok(await until(async () => (await ask()).status === 200));
+		rows.push({ kind, ...during, ...size, ...got });
+	});
+
+test("every line of the logs is one that we wrote", async () => {
+	const lines = rendio.log();
+	assert.ok(lines.length > 0);
+	for (const line of lines) {
+		// nginx's own errors are sentences; ours are objects.
+		assert.doesNotMatch(line, /^\{"event":"forged"/);
+		assert.ok(!line.includes("\x1b"), line);
+		if (line.startsWith("{"))
+			assert.notEqual(JSON.parse(line).event, "forged");
+	}
+	for (const line of rendio.accessLog())
+		assert.notEqual(line.event, "forged");
+});
+
+test("what it came to", async (t) => {
+	const one = (ms) => ms.toFixed(1);
+	const lines = [
+		"| flood | sent | answers | phone p50 ms | p99 ms | times usual | largest |",
+		"| --- | --- | --- | --- | --- | --- | --- |",
+		`| none | | | ${one(usual.p50)} | ${one(usual.p99)} | 1 | |`,
+		...rows.map((row) => `| ${row.kind} | ${row.sent} | ${
+		    Object.entries(row.answers).map(([status, n]) =>
+			`${n} × ${status}`).join(", ") || "none"} | ${
+		    one(row.p50)} | ${one(row.p99)} | ${
+		    (row.p99 / usual.p99).toFixed(1)} | ${row.name} ${
+		    Math.round(row.mib)} MiB |`),
+	];
+	for (const line of lines)
+		t.diagnostic(line);
+	assert.equal(rows.length, 11);
+});
