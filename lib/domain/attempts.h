@@ -106,7 +106,7 @@ enum err attempts_renew(struct db *db, const struct uuid *job_ids, size_t count,
     int64_t now_ms);
 
 /* No job is ever left alone for longer: the longest wait is five minutes. */
-#define ATTEMPT_WAIT_MAX_MS (INT64_C(3600) * 1000)
+#define ATTEMPT_WAIT_MAX_MS (INT64_C(600) * 1000)
 
 /*
  * Makes due what is due later than that, which only a clock that was ahead can

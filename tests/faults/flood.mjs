@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// flood.mjs KIND PORT SECONDS [TOKEN] -- an attacker, in a process of its own.
-// It comes from addresses of its own in 127.0.0.0/8, which are limited as
-// strangers are, says "begun" with its first
-// connection, and prints what it got: {"sent":...,"answers":{"429":...}}.
+// flood.mjs KIND PORT SECONDS [TOKEN [APIKEY]] -- an attacker, in a process of
+// its own.  It comes from addresses of its own in 127.0.0.0/8, which are limited
+// as strangers are, says "begun" with its first connection, and prints what it
+// got: {"sent":...,"open":...,"refused":...,"answers":{"429":...}}.
 
 import { randomUUID } from "node:crypto";
 import net from "node:net";

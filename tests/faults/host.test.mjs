@@ -54,8 +54,7 @@ async function stayIn() {
 }
 
 for (const [name, ahead_ms] of [["an hour ahead", HOUR_MS],
-	["an hour behind", -HOUR_MS], ["a day ahead", DAY_MS],
-	["a day behind", -DAY_MS], ["a year ahead", 365 * DAY_MS]])
+	["a day behind", -DAY_MS], ["a week ahead", 7 * DAY_MS]])
 	test(`the clock jumps to ${name} and back: jobs end, sessions stay`,
 	    async () => {
 		const before_jump = await orderJob(rendio, ada, SETTINGS);
