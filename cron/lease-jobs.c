@@ -4,6 +4,7 @@
 #include "app/hooks.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "domain/clocks.h"
 
 /* Leased in one transaction; the rest is due at once again. */
 #define LEASED_AT_ONCE_MAX 32
@@ -168,8 +169,7 @@ follow_clock(struct worker *worker)
 	struct log log;
 	int64_t count;
 
-	if (attempts_follow_clock(worker->state.db, clock_now_ms(), &count) !=
-		OK ||
+	if (clocks_follow(worker->state.db, clock_now_ms(), &count) != OK ||
 	    count == 0)
 		return;
 	log = log_begin(LOG_WARNING, "clock_was_set_back");

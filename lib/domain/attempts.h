@@ -105,16 +105,6 @@ enum err attempts_lease(struct db *db, const struct attempt_policy *policies,
 enum err attempts_renew(struct db *db, const struct uuid *job_ids, size_t count,
     int64_t now_ms);
 
-/* No job is ever left alone for longer: the longest wait is five minutes. */
-#define ATTEMPT_WAIT_MAX_MS (INT64_C(600) * 1000)
-
-/*
- * Makes due what is due later than that, which only a clock that was ahead can
- * have left behind; its deadline comes as much nearer.
- */
-enum err attempts_follow_clock(struct db *db, int64_t now_ms,
-    int64_t *ret_count);
-
 /* The provider took it: this is how to speak of it. */
 enum err attempts_accepted(struct db *db, const struct uuid *id,
     const struct attempt_handle *handle, int64_t due_at_ms, int64_t now_ms);

@@ -159,8 +159,9 @@ neither_a_clock_set_back_nor_a_raised_limit_locks_anybody_out(void **state)
 	assert_int_equal(use(f, &three_an_hour, NOW - 50 * HOUR, &how),
 	    ERR_RATE_LIMITED);
 	assert_int_equal(how.retry_in_ms, 20 * MINUTE);
-	assert_int_equal(
-	    use_at(f, &three_an_hour, NOW - 50 * HOUR + 20 * MINUTE), OK);
+	assert_int_equal(use_at(f, &three_an_hour,
+			     NOW - 50 * HOUR + 20 * MINUTE),
+	    OK);
 }
 
 static void

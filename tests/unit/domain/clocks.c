@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "fixture.h"
+#include "domain/clocks.h"
 
 static int
 set_up_rich(void **state)
@@ -18,7 +19,7 @@ follow(const struct fixture *f, int64_t now_ms)
 {
 	int64_t count = -1;
 
-	assert_int_equal(attempts_follow_clock(f->db, now_ms, &count), OK);
+	assert_int_equal(clocks_follow(f->db, now_ms, &count), OK);
 	return count;
 }
 
