@@ -3,16 +3,17 @@
 // soak.mjs [MINUTES [PHONES]] -- a mixed load for that long (30 minutes, 16
 // phones), from the machine itself, which the router does not limit: nine of ten
 // requests read, the tenth orders, buys or renews a session.  Meanwhile it looks
-// every five seconds at the memory and the descriptors of every program and at
-// the write-ahead log.  Fails when an answer was a 5xx, when a program grew or
-// kept descriptors, when the log was not emptied, or when the audit is not
-// clean; prints what it saw.
+// every five seconds at the memory of every program and at the write-ahead log,
+// and before and after it at the descriptors, of which there are more while more
+// is under way.  Fails when an answer was a 5xx, when a program grew or kept
+// descriptors, when the log was not emptied, or when the audit is not clean;
+// prints what it saw.
 
 import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppStore, post } from "../api/support/appstore.mjs";
-import { start } from "../api/support/instance.mjs";
+import { start, until } from "../api/support/instance.mjs";
 
 const MINUTES = Number(process.argv[2] ?? 30);
 const PHONES = Number(process.argv[3] ?? 16);
@@ -22,6 +23,8 @@ const LOG_MIB_MAX = 64;
 /** Of a program, from the first quarter's highest to the last quarter's. */
 const GROWTH_MIB_MAX = 4;
 const GROWTH_DESCRIPTORS_MAX = 16;
+/** Jobs end, and connections that nobody uses are closed. */
+const SETTLE_MS_MAX = 300_000;
 
 const rendio = await start({ env: { RENDIO_JOBS_OPEN_MAX_FREE: "50" } });
 const store = new AppStore(rendio);
@@ -100,12 +103,13 @@ function look() {
 	} catch {
 		/* Emptied. */
 	}
-	samples.push({ programs, log });
+	return { programs, log };
 }
 
+const before = look().programs;
 const looking = (async () => {
 	while (Date.now() < end) {
-		look();
+		samples.push(look());
 		await sleep(LOOK_MS);
 	}
 })();
@@ -113,16 +117,22 @@ await Promise.all([looking,
 	...Array.from({ length: PHONES }, (_, i) => use(i))]);
 
 const quarter = Math.max(1, Math.floor(samples.length / 4));
-const highest = (some, name, what) => Math.max(0,
-    ...some.map(({ programs }) => programs[name]?.[what] ?? 0));
+const highest = (some, name) => Math.max(0,
+    ...some.map(({ programs }) => programs[name]?.mib ?? 0));
 const problems = [];
 // Commands that come and go are not looked at.
-for (const name of Object.keys(samples[0].programs)
-    .filter((one) => !["sh", "sleep", "sed", "curl", "ffmpeg", "logrotate"]
-	.includes(one))) {
-	const [first, last] = [samples.slice(0, quarter), samples.slice(-quarter)];
-	const mib = [first, last].map((some) => highest(some, name, "mib"));
-	const fds = [first, last].map((some) => highest(some, name, "fds"));
+const names = Object.keys(before).filter((one) => !["sh", "sleep", "sed",
+	"curl", "ffmpeg", "logrotate", "run"].includes(one));
+let after;
+await until(() => {
+	after = look().programs;
+	return names.every((name) => (after[name]?.fds ?? 0) <=
+	    before[name].fds + GROWTH_DESCRIPTORS_MAX);
+}, SETTLE_MS_MAX);
+for (const name of names) {
+	const mib = [samples.slice(0, quarter), samples.slice(-quarter)]
+	    .map((some) => highest(some, name));
+	const fds = [before, after].map((some) => some[name]?.fds ?? 0);
 	console.log(`${name}: ${mib.map((n) => n.toFixed(1)).join(" -> ")} MiB, ${
 	    fds.join(" -> ")} descriptors`);
 	if (mib[1] - mib[0] > GROWTH_MIB_MAX)
