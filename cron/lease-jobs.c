@@ -4,7 +4,6 @@
 #include "app/hooks.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "domain/clocks.h"
 
 /* Leased in one transaction; the rest is due at once again. */
 #define LEASED_AT_ONCE_MAX 32
@@ -161,18 +160,4 @@ renew_leases(struct worker *worker)
 	if (count > 0)
 		(void)attempts_renew(worker->state.db, ids, count,
 		    clock_now_ms());
-}
-
-void
-follow_clock(struct worker *worker)
-{
-	struct log log;
-	int64_t count;
-
-	if (clocks_follow(worker->state.db, clock_now_ms(), &count) != OK ||
-	    count == 0)
-		return;
-	log = log_begin(LOG_WARNING, "clock_was_set_back");
-	log_int64(&log, "jobs", count);
-	log_end(&log);
 }

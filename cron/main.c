@@ -18,6 +18,7 @@
 #include "base/lockfile.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "domain/clocks.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -49,6 +50,20 @@
 
 /* Children that end wake nobody. */
 #define DRAIN_TICK_MS 20
+
+static void
+follow_clock(struct worker *worker)
+{
+	struct log log;
+	int64_t count;
+
+	if (clocks_follow(worker->state.db, clock_now_ms(), &count) != OK ||
+	    count == 0)
+		return;
+	log = log_begin(LOG_WARNING, "clock_was_set_back");
+	log_int64(&log, "jobs", count);
+	log_end(&log);
+}
 
 struct task {
 	void (*run)(struct worker *worker);

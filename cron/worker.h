@@ -81,7 +81,6 @@ struct step {
 /* Periodic tasks; each does a bounded amount of work. */
 void lease_jobs(struct worker *worker);
 void renew_leases(struct worker *worker);
-void follow_clock(struct worker *worker);
 void checkpoint(struct worker *worker);
 void delete_files(struct worker *worker);
 void expire_credits(struct worker *worker);
