@@ -248,12 +248,17 @@ function memory(rendio) {
 	const ofConstants = new Set(READS.flatMap((name) =>
 	    rendio.pids(constantOf(name))));
 	for (const pid of rendio.members()) {
-		const name = fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim();
-		const rollup = fs.readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-		const group = GROUPS[name] ?? "endpoints";
 		if (ofConstants.has(pid))
 			continue;
-		kb[group] += Number(/^Pss: +(\d+) kB/m.exec(rollup)[1]);
+		let name, rollup;
+		try {
+			name = fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+			rollup = fs.readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+		} catch {
+			continue;	/* it has just ended */
+		}
+		const group = GROUPS[name] ?? "endpoints";
+		kb[group] += Number(/^Pss: +(\d+) kB/m.exec(rollup)?.[1] ?? 0);
 		count[group]++;
 	}
 	return { kb, count, total_kb: Object.values(kb).reduce((a, b) => a + b) };
@@ -310,10 +315,11 @@ async function benchLoad(rendio, users) {
 		...paths.map((target) => get(target, user.headers)),
 		...orders("/functions/v1/generate-video", [user])]);
 	say("memory under load");
-	const loaded = load(rendio.url, requests, LOAD_S, { clients: LOAD_CLIENTS });
-	await sleep(LOAD_S * 900);
-	benchMemory(rendio, `${LOAD_CLIENTS} clients at work`, 200);
-	await loaded;
+	await Promise.all([
+		load(rendio.url, requests, LOAD_S, { clients: LOAD_CLIENTS }),
+		sleep(LOAD_S * 900).then(() => benchMemory(rendio,
+		    `${LOAD_CLIENTS} clients at work`, 200)),
+	]);
 }
 
 // --- everything ------------------------------------------------------------------
