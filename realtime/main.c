@@ -19,6 +19,7 @@
 #include "power.h"
 #include "reply.h"
 #include "socket.h"
+#include "watchdog.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -428,6 +429,7 @@ static const struct lws_protocols protocols[] = {
 struct ticker {
 	lws_sorted_usec_list_t timer;
 	struct lws_context *context;
+	int watchdog_fd;
 };
 
 static void
@@ -448,6 +450,7 @@ on_tick(lws_sorted_usec_list_t *timer)
 	    (int64_t)engine->conns_count);
 	metric_set(metrics_find(METRIC_HEARTBEATS, "realtime"), 0,
 	    engine->now_ms);
+	watchdog_feed(ticker->watchdog_fd);
 	lws_sul_schedule(ticker->context, 0, &ticker->timer, on_tick,
 	    ENGINE_TICK_MS * 1000);
 }
@@ -496,7 +499,7 @@ watch_file(struct lws_context *context, int fd, const char *protocol)
 static void
 serve(struct engine *engine, sigset_t *signals)
 {
-	struct ticker ticker = { 0 };
+	struct ticker ticker = { .watchdog_fd = watchdog_open() };
 
 	ticker.context = make_context(engine);
 	engine->hangup_fd = epoll_create1(EPOLL_CLOEXEC);
