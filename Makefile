@@ -308,7 +308,7 @@ install: all
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	    $(DESTDIR)$(PREFIX)/share/rendio
 	install $(BUILD)/rendio $(BUILD)/rendio-worker $(BUILD)/rendio-realtime \
-	    deploy/nginx-config deploy/setup deploy/start-worker \
+	    deploy/nginx-config deploy/setup deploy/bucket deploy/start-worker \
 	    deploy/install-certificate $(RELEASE).new/
 	install $(ENDPOINTS) $(RELEASE).new/cgi-bin/
 	$(INSTALL) nginx/* $(RELEASE).new/nginx/

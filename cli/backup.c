@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rendio backup FILE | DIRECTORY [--keep N] -- writes everything into one
+ * rendio backup FILE | DIRECTORY [--keep N] [--send] -- writes everything into one
  * archive (archive.h), beside a running system, and calls it good only when it
  * was unpacked and audited.  FILE appears whole or not at all.
  *
  * Into a directory it writes rendio-YYYYMMDDTHHMMSSZ.tar, and with --keep it
- * then removes all but the N newest of these.
+ * then removes all but the N newest of these.  With --send it also goes to the
+ * bucket (deploy/bucket); when that fails it is good all the same, but the alarm
+ * of a failed backup rings.
  */
 
 #include "archive.h"
@@ -360,6 +362,18 @@ report(const struct args *args, const struct backup *b)
 	return cli_print(&out);
 }
 
+static bool
+send_to_bucket(const struct backup *b)
+{
+	char script[CLI_SCRIPT_PATH_BYTES];
+	const char *const argv[] = { script, "send", b->file, NULL };
+
+	if (cli_find_script("bucket", script) && archive_run(argv))
+		return true;
+	(void)cli_fail("the backup was not sent to the bucket");
+	return false;
+}
+
 /* For the alarms; a backup is good whether or not this can be noted. */
 static void
 note(bool is_good, int64_t made_at_ms)
@@ -380,7 +394,7 @@ backup(const struct args *args, struct backup *b, int64_t keep)
 {
 	CLEANUP(cleanup_fd) int lock = -1;
 	char path[ARCHIVE_PATH_BYTES];
-	bool is_directory, ok;
+	bool is_directory, is_good, ok;
 
 	if (!archive_passphrase(&b->state.config, &b->passphrase) ||
 	    !name_all(b, args->arg[0], &is_directory) ||
@@ -389,9 +403,10 @@ backup(const struct args *args, struct backup *b, int64_t keep)
 		return CLI_NEGATIVE;
 	if (!lockfile_take(path, LOCK_WAIT_MS, &lock))
 		return cli_fail("another backup is being made");
-	ok = make(b) && publish(b);
+	is_good = make(b) && publish(b);
+	ok = is_good && (!args->is_sent || send_to_bucket(b));
 	note(ok, b->made_at_ms);
-	if (!ok) {
+	if (!is_good) {
 		(void)archive_remove_tree(b->stage);
 		(void)archive_remove_tree(b->check);
 		(void)unlink(b->part);
@@ -399,7 +414,7 @@ backup(const struct args *args, struct backup *b, int64_t keep)
 	}
 	if (is_directory && keep > 0 && !keep_newest(args->arg[0], keep))
 		return CLI_NEGATIVE;
-	return report(args, b);
+	return ok ? report(args, b) : CLI_NEGATIVE;
 }
 
 int

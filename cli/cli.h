@@ -39,6 +39,7 @@ struct args {
 	const char *percent;
 	const char *cursor; /* of appstore's lists */
 	const char *keep; /* NULL = not given */
+	bool is_sent; /* --send */
 };
 
 /* Options a command takes. */
@@ -57,12 +58,14 @@ enum {
 	OPTION_FILES = 1 << 11,
 	OPTION_OFFLINE = 1 << 12,
 	OPTION_CHECK = 1 << 13,
+	OPTION_SEND = 1 << 14,
 	OPTION_ANY =
 	    1 << 30, /* it reads its words by itself, behind its name */
 };
 
 int init_command(const struct args *args);
 int setup_command(const struct args *args);
+int bucket_command(const struct args *args);
 int migrate_command(const struct args *args);
 int audit_command(const struct args *args);
 int doctor_command(const struct args *args);
@@ -96,6 +99,11 @@ int appstore_refunds_command(const struct args *args);
 int appstore_notifications_command(const struct args *args);
 int appstore_test_command(const struct args *args);
 int verify_jws_command(const struct args *args);
+
+#define CLI_SCRIPT_PATH_BYTES 4096
+
+/* Where a script is that belongs to us, installed or in the sources. */
+bool cli_find_script(const char *name, char ret_path[CLI_SCRIPT_PATH_BYTES]);
 
 /* Says what went wrong, and gives the status to end with. */
 int cli_fail(const char *problem);

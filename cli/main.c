@@ -94,9 +94,17 @@ static const struct command commands[] = {
 	    0, 0, OPTION_JSON, theme_list_command },
 	{ "theme set", "ID KEY=VALUE...", "change a theme", 2,
 	    1 + CATALOG_FIELDS_MAX, 0, theme_set_command },
-	{ "backup", "FILE | DIRECTORY [--keep N] [--json]",
-	    "write everything into one file, and prove that it is good", 1, 1,
-	    OPTION_JSON | OPTION_KEEP, backup_command },
+	{ "backup", "FILE | DIRECTORY [--keep N] [--send] [--json]",
+	    "write everything into one file, and prove that it is good\n\n"
+	    "  --keep N    in DIRECTORY only the newest N stay\n"
+	    "  --send      send it to the bucket, if one is configured",
+	    1, 1, OPTION_JSON | OPTION_KEEP | OPTION_SEND, backup_command },
+	{ "bucket", "send FILE|DIRECTORY | list | fetch NAME",
+	    "backups in a bucket that speaks S3, sealed for a key\n\n"
+	    "  send     a backup, or the newest in a directory; old ones go\n"
+	    "  list     what is in the bucket, the newest first\n"
+	    "  fetch    one of these, still sealed, to standard output",
+	    0, 0, OPTION_ANY, bucket_command },
 	{ "restore", "FILE",
 	    "bring a backup back, where there is no database yet", 1, 1, 0,
 	    restore_command },
@@ -296,6 +304,7 @@ static const struct option options[] = {
 	{ "--check", OPTION_CHECK, true, offsetof(struct args, is_check) },
 	{ "--offline", OPTION_OFFLINE, true,
 	    offsetof(struct args, is_offline) },
+	{ "--send", OPTION_SEND, true, offsetof(struct args, is_sent) },
 	{ "--keep", OPTION_KEEP, false, offsetof(struct args, keep) },
 	{ "--kind", OPTION_JWS, false, offsetof(struct args, kind) },
 	{ "--root", OPTION_JWS, false, offsetof(struct args, root) },
