@@ -35,8 +35,7 @@ export class Machine {
 	}
 
 	async powerOff() {
-		if (this.init)
-			process.kill(Number(this.init), "SIGRTMIN+4");
+		await this.run("systemctl", "poweroff");
 		await this.ended;
 		fs.closeSync(this.console);
 	}
@@ -68,6 +67,14 @@ export class Machine {
 			throw new Error(`${words.join(" ")}: exit status ` +
 			    `${code}\n${stdout}\n${stderr}`);
 		return stdout;
+	}
+
+	/** Of the programs that run there, those whose path has this in it. */
+	async pids(part) {
+		const links = await this.run("find", "/proc", "-maxdepth", "2",
+		    "-name", "exe", "-lname", `*${part}*`);
+		return links.stdout.split("\n").filter((line) => line !== "")
+		    .map((line) => line.split("/")[2]);
 	}
 }
 

@@ -12,11 +12,18 @@ import { creditsOf, endOf, historyOf, orderJob, remove, statusOf }
     from "../api/support/jobs.mjs";
 import { Stream } from "../api/support/streams.mjs";
 import { Phones } from "../faults/phones.mjs";
+import { Authority } from "./authority.mjs";
 import { Installed, Machine } from "./installed.mjs";
 
 const PHONES = 3;
+
+// What others have written since, the end of a list, and the backups, which
+// are what is left of a mistake.
+const MEANWHILE = new RegExp("^$|^/var/log/nginx/|^/var/backups/rendio|" +
+    "^/(etc|var/lib|var/log)/letsencrypt");
+
 const machine = new Machine(process.env.RENDIO_PACKAGE_ROOT);
-const rendio = new Installed(machine, "localhost");
+const rendio = new Installed(machine, "rendio.test");
 let before_install;
 
 before(() => machine.boot());
@@ -50,7 +57,7 @@ test("what it depends on comes from Debian", async () => {
 	const names = plan.split("\n").filter((line) => line.startsWith("Inst "))
 	    .map((line) => line.split(" ")[1]).filter((name) => name !== "rendio");
 
-	await apt("install", ...names);
+	await apt("install", ...names, "certbot");
 	before_install = await files();
 });
 
@@ -64,7 +71,7 @@ test("the package installs, and starts nothing before it is set up",
 
 test("rendio setup makes it a server, and can be repeated", async (t) => {
 	const setup = ["rendio", "setup", "--yes", "--mode", "sandbox",
-		"--domain", "localhost"];
+		"--domain", "rendio.test"];
 	for (const set of ["RENDIO_GRANT_CREDITS=10000",
 		"RENDIO_JOBS_OPEN_MAX_FREE=10000",
 		...["GENERATE_GUEST_PER_H", "GENERATE_FREE_PER_H",
@@ -78,6 +85,30 @@ test("rendio setup makes it a server, and can be repeated", async (t) => {
 	const doctor = await rendio.cli("doctor", "--offline");
 	t.diagnostic(doctor.stdout);
 	assert.doesNotMatch(doctor.stdout, /^database +(?!whole)/m);
+});
+
+test("a certificate comes by ACME, and is renewed", async () => {
+	const authority = await Authority.start();
+	const serial = () => machine.must("openssl", "x509", "-noout", "-serial",
+	    "-in", "/etc/rendio/tls/cert.pem");
+
+	try {
+		await machine.must("sh", "-c", `mkdir -p /etc/letsencrypt
+		    printf 'server = %s\\nno-verify-ssl = true\\n' \
+			${authority.url} > /etc/letsencrypt/cli.ini`);
+		await machine.must("rendio", "setup", "--yes", "--acme",
+		    "owner@example.com");
+		rendio.ca = await authority.root();
+		rendio.agents.get("127.0.0.1").destroy();
+		assert.ok(await until(async () => await rendio.request("GET",
+		    "/health").catch(() => false), 30_000));
+		const first = await serial();
+		await machine.must("certbot", "renew", "--force-renewal",
+		    "--no-random-sleep-on-renew");
+		assert.notEqual(await serial(), first);
+	} finally {
+		await authority.stop();
+	}
 });
 
 test("the whole way of an app: a phone, a picture, a video, a purchase, the end",
@@ -133,17 +164,15 @@ test("the whole way of an app: a phone, a picture, a video, a purchase, the end"
 
 test("who starts the worker does so, whether or not there is a cron",
     async () => {
-	const leaves = async (pid) => await until(async () =>
-	    (await machine.run("kill", "-0", pid)).code !== 0, 30_000);
-	const workers = (await machine.must("pgrep", "rendio-worker"))
-	    .trim().split("\n");
+	const first = await machine.pids("rendio-worker");
 
-	for (const pid of workers) {
-		await machine.run("kill", pid);
-		assert.ok(await leaves(pid));
-	}
-	assert.ok(await until(async () => (await machine.run("pgrep",
-	    "rendio-worker")).code === 0, 90_000), "no worker comes");
+	assert.ok(first.length > 0);
+	await machine.must("kill", ...first);
+	assert.ok(await until(async () => {
+		const present = await machine.pids("rendio-worker");
+		return present.length > 0 &&
+		    first.every((pid) => !present.includes(pid));
+	}, 120_000), "no worker comes");
 });
 
 test("to the next release under load and back: nothing fails", async (t) => {
@@ -172,6 +201,16 @@ test("to the next release under load and back: nothing fails", async (t) => {
 	assert.equal(audit.code, 0, audit.stdout);
 });
 
+test("streams that hang are started anew", async () => {
+	const [hanging] = await machine.pids("rendio-realtime");
+
+	await machine.must("kill", "-STOP", hanging);
+	assert.ok(await until(async () => {
+		const present = await machine.pids("rendio-realtime");
+		return present.length > 0 && !present.includes(hanging);
+	}, 120_000), "nobody noticed");
+});
+
 test("what is restarted too often comes again", async () => {
 	for (let i = 0; i < 8; i++)
 		await machine.must("systemctl", "restart",
@@ -180,13 +219,74 @@ test("what is restarted too often comes again", async () => {
 	    "/functions/v1/get-models")).status, 200);
 });
 
+test("moving to a new server, word by word as the page says", async () => {
+	const bob = await rendio.guest("bob");
+	const job_id = await orderJob(rendio, bob, { settings: { duration: 4 } });
+	await endOf(rendio, bob, job_id);
+	const credits = await creditsOf(rendio, bob);
+
+	await machine.must("systemctl", "stop", "rendio.target");
+	const made = await machine.must("rendio", "backup",
+	    "/var/backups/rendio");
+	const [file] = made.split(" ");
+	await machine.must("cp", "/etc/rendio/backup-passphrase", "/root/");
+	// The new server has the package, and nothing of the old one.
+	await machine.must("sh", "-c", `rm -rf /etc/rendio/* /var/lib/rendio/*
+	    rm -f /etc/nginx/sites-enabled/rendio.conf
+	    systemd-tmpfiles --create rendio.conf`);
+	await machine.must("sh", "-ec", `
+		RENDIO_BACKUP_PASSPHRASE_FILE=/root/backup-passphrase \
+		    RENDIO_STATE_DIR=/var/lib/rendio \
+		    RENDIO_CONFIG=/dev/null rendio restore ${file}
+		chown -R rendio:www-data /var/lib/rendio
+		rendio setup`);
+	rendio.open();
+	assert.equal(await creditsOf(rendio, bob), credits);
+	const status = (await statusOf(rendio, bob, job_id)).json();
+	assert.equal((await rendio.request("GET", status.video_url
+	    .slice(rendio.url.length), { apikey: null })).status, 200);
+	const next = await orderJob(rendio, bob, { settings: { duration: 4 } });
+	assert.equal((await endOf(rendio, bob, next)).status, "completed");
+	assert.equal((await rendio.cli("audit", "--files")).code, 0);
+});
+
+test("going back to yesterday, word by word", async () => {
+	const carol = await rendio.guest("carol");
+	const credits = await creditsOf(rendio, carol);
+	const file = (await machine.must("rendio", "backup",
+	    "/var/backups/rendio")).split(" ")[0];
+	await orderJob(rendio, carol, { settings: { duration: 4 } });
+
+	await machine.must("sh", "-ec", `
+		systemctl stop rendio.target
+		mkdir /root/before
+		mv /var/lib/rendio/rendio.db* /var/lib/rendio/media /root/before/
+		RENDIO_BACKUP_PASSPHRASE_FILE=/etc/rendio/backup-passphrase \
+		    RENDIO_STATE_DIR=/var/lib/rendio \
+		    RENDIO_CONFIG=/dev/null rendio restore ${file}
+		chown -R rendio:www-data /var/lib/rendio
+		systemctl start rendio.target`);
+	assert.equal(await creditsOf(rendio, carol), credits);
+	assert.equal((await rendio.cli("audit", "--files")).code, 0);
+});
+
+test("a key is changed, and no request fails", async () => {
+	const phones = await Phones.start(rendio, 1);
+
+	for (let i = 0; i < 3; i++)
+		await machine.must("sh", "-c",
+		    "systemctl restart 'rendio@*.service' rendio-realtime");
+	await phones.rest();
+	phones.assertWell();
+});
+
 test("removed, the configuration and the data stay, and nginx goes on",
     async () => {
 	await apt("remove", "rendio");
 	for (const name of ["etc/rendio/rendio.conf", "var/lib/rendio/rendio.db",
 		"var/lib/rendio/keys"])
 		assert.ok(exists(name), name);
-	assert.equal((await machine.run("pgrep", "-f", "rendio")).stdout, "");
+	assert.deepEqual(await machine.pids("rendio"), []);
 	assert.equal((await machine.must("systemctl", "is-active",
 	    "nginx")).trim(), "active");
 });
@@ -194,9 +294,11 @@ test("removed, the configuration and the data stay, and nginx goes on",
 test("purged, nothing is left", async () => {
 	await apt("purge", "rendio");
 	const left = [...await files()].filter((name) =>
-	    !before_install.has(name) && !/^\/var\/log\/nginx\/|^$/.test(name));
+	    !before_install.has(name) && !MEANWHILE.test(name));
 	assert.deepEqual(left, []);
 	assert.ok(!exists("var/log/nginx/rendio.log"));
+	assert.notDeepEqual(fs.readdirSync(path.join(machine.root,
+	    "var/backups/rendio")), []);
 	for (const name of ["passwd", "group", "shadow"])
 		assert.doesNotMatch(fs.readFileSync(path.join(machine.root,
 		    "etc", name), "utf8"), /rendio/);

@@ -3,7 +3,7 @@
 // was told.
 
 import https from "node:https";
-import { until } from "./instance.mjs";
+import { toThisMachine, until } from "./instance.mjs";
 
 export class Stream {
 	/** Opens one; resolves when it is answered, whatever the answer. */
@@ -29,8 +29,8 @@ export class Stream {
 			all.authorization = `Bearer ${bearer}`;
 		await new Promise((resolve, reject) => {
 			this.req = https.request({
-				host: rendio.host, family: 4, port: rendio.port,
-				path: target,
+				host: rendio.host, lookup: toThisMachine,
+				port: rendio.port, path: target,
 				ca: rendio.ca, headers: all, method, agent,
 				localAddress,
 			}, (res) => {
