@@ -69,6 +69,11 @@ export class Machine {
 		return stdout;
 	}
 
+	/** By the shell: so small a Debian has no program kill. */
+	async signal(name, pids) {
+		await this.must("sh", "-c", `kill -s ${name} ${pids.join(" ")}`);
+	}
+
 	/** Of the programs that run there, those whose path has this in it. */
 	async pids(part) {
 		const links = await this.run("find", "/proc", "-maxdepth", "2",

@@ -167,7 +167,7 @@ test("who starts the worker does so, whether or not there is a cron",
 	const first = await machine.pids("rendio-worker");
 
 	assert.ok(first.length > 0);
-	await machine.must("kill", ...first);
+	await machine.signal("TERM", first);
 	assert.ok(await until(async () => {
 		const present = await machine.pids("rendio-worker");
 		return present.length > 0 &&
@@ -204,7 +204,7 @@ test("to the next release under load and back: nothing fails", async (t) => {
 test("streams that hang are started anew", async () => {
 	const [hanging] = await machine.pids("rendio-realtime");
 
-	await machine.must("kill", "-STOP", hanging);
+	await machine.signal("STOP", [hanging]);
 	assert.ok(await until(async () => {
 		const present = await machine.pids("rendio-realtime");
 		return present.length > 0 && !present.includes(hanging);
