@@ -143,7 +143,8 @@ CREATE TABLE credit_lots (
   CHECK (paid_credits BETWEEN 0 AND credits), owed_credits INTEGER NOT NULL DEFAULT 0
   CHECK (owed_credits BETWEEN 0 AND refunded_credits AND
     (owed_credits = 0 OR remaining_credits + paid_credits = 0)), is_debt_forgiven INTEGER NOT NULL DEFAULT 0
-  CHECK (is_debt_forgiven IN (0, 1))) STRICT;
+  CHECK (is_debt_forgiven IN (0, 1)), expired_credits INTEGER NOT NULL DEFAULT 0
+  CHECK (expired_credits BETWEEN 0 AND credits)) STRICT;
 CREATE INDEX credit_lots_to_burn ON credit_lots
   (user_id, burn_rank, id, remaining_credits) WHERE remaining_credits > 0;
 CREATE INDEX credit_lots_by_user ON credit_lots (user_id);

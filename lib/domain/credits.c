@@ -423,6 +423,20 @@ credits_release(struct db *db, const struct uuid *user_id,
 		.now_ms = now_ms });
 }
 
+/* Nothing is left of a lot; what was, nobody has spent. */
+static enum err
+empty_lot(struct db *db, const struct uuid *lot_id)
+{
+	static const char sql[] =
+	    "UPDATE credit_lots SET remaining_credits = 0,"
+	    " expired_credits = expired_credits + remaining_credits"
+	    " WHERE id = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	db_bind_uuid(stmt, 1, lot_id);
+	return db_run(stmt);
+}
+
 struct expiry {
 	int64_t now_ms;
 	bool is_done;
@@ -455,7 +469,7 @@ expire_one(struct db *db, void *arg)
 	left = db_column_int64(stmt, 2);
 	err = ledger_read_head(db, &user_id, &head);
 	if (err == OK)
-		err = move_lot(db, &lot_id, -left);
+		err = empty_lot(db, &lot_id);
 	if (err == OK)
 		err = ledger_append(db, &user_id, &head,
 		    &(struct ledger_move){ .kind = "adjustment",

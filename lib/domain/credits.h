@@ -99,7 +99,8 @@ enum err credits_purchase(struct db *db, const struct uuid *user_id,
 /*
  * Makes `credits` of a purchase's lot refunded: takes them back, or, when
  * fewer are refunded than before, gives them again.  What had been spent
- * becomes a debt (domain/debts.h), or is forgiven.  The same number again
+ * becomes a debt (domain/debts.h), or is forgiven; what had expired unused is
+ * no debt.  The same number again
  * changes nothing.  Errors: ERR_INTERNAL when the purchase has no lot.
  */
 enum err credits_refund(struct db *db, const struct uuid *purchase_id,

@@ -71,6 +71,7 @@ struct bought_lot {
 	struct uuid user_id;
 	int64_t credits;
 	int64_t remaining;
+	int64_t expired;
 	int64_t refunded;
 	int64_t owed;
 	int64_t paid;
@@ -82,8 +83,8 @@ read_lot(struct db *db, const struct uuid *purchase_id, struct bought_lot *lot)
 {
 	static const char sql[] =
 	    "SELECT id, user_id, credits, remaining_credits, refunded_credits,"
-	    " owed_credits, paid_credits, is_debt_forgiven FROM credit_lots"
-	    " WHERE purchase_id = ?1";
+	    " owed_credits, paid_credits, is_debt_forgiven, expired_credits"
+	    " FROM credit_lots WHERE purchase_id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;
@@ -103,6 +104,7 @@ read_lot(struct db *db, const struct uuid *purchase_id, struct bought_lot *lot)
 		.owed = db_column_int64(stmt, 5),
 		.paid = db_column_int64(stmt, 6),
 		.is_debt_forgiven = db_column_bool(stmt, 7),
+		.expired = db_column_int64(stmt, 8),
 	};
 	return OK;
 }
@@ -113,7 +115,7 @@ write_lot(struct db *db, const struct bought_lot *lot)
 	static const char sql[] =
 	    "UPDATE credit_lots SET remaining_credits = ?2,"
 	    " refunded_credits = ?3, owed_credits = ?4, paid_credits = ?5,"
-	    " is_debt_forgiven = ?6 WHERE id = ?1";
+	    " is_debt_forgiven = ?6, expired_credits = ?7 WHERE id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
 	db_bind_uuid(stmt, 1, &lot->id);
@@ -122,10 +124,14 @@ write_lot(struct db *db, const struct bought_lot *lot)
 	db_bind_int64(stmt, 4, lot->owed);
 	db_bind_int64(stmt, 5, lot->paid);
 	db_bind_bool(stmt, 6, lot->is_debt_forgiven);
+	db_bind_int64(stmt, 7, lot->expired);
 	return db_run(stmt);
 }
 
-/* Gives all that was taken back again: first what the lot owes is nothing. */
+/*
+ * Gives all that was taken back again: first what the lot owes is nothing.
+ * What had expired by then expires once more.
+ */
 static enum err
 reverse(struct db *db, struct bought_lot *lot, struct ledger_head *head,
     int64_t now_ms)
@@ -154,19 +160,23 @@ reverse(struct db *db, struct bought_lot *lot, struct ledger_head *head,
 }
 
 /*
- * Takes the unspent part of what was refunded; the rest is owed, as far as the
- * lot has not paid as much for others, which they owe then.
+ * Takes the unspent part of what was refunded: what is left, then what had
+ * expired.  The rest is owed, as far as the lot has not paid as much for
+ * others, which they owe then.
  */
 static enum err
 take_back(struct db *db, struct bought_lot *lot, int64_t amount,
     bool forgives_debt, struct ledger_head *head, int64_t now_ms)
 {
 	const int64_t taken = lot->remaining < amount ? lot->remaining : amount;
-	const int64_t spent = amount - taken;
+	const int64_t unused =
+	    lot->expired < amount - taken ? lot->expired : amount - taken;
+	const int64_t spent = amount - taken - unused;
 	const int64_t undone = lot->paid < spent ? lot->paid : spent;
 	enum err err;
 
 	lot->remaining -= taken;
+	lot->expired -= unused;
 	lot->paid -= undone;
 	lot->owed = spent - undone;
 	lot->refunded = amount;

@@ -78,13 +78,14 @@ give_lot(struct db *db, const struct handover *h, const struct lot *lot,
     bool is_lost)
 {
 	static const char sql[] =
-	    "UPDATE credit_lots SET user_id = ?2, remaining_credits = ?3"
-	    " WHERE id = ?1";
+	    "UPDATE credit_lots SET user_id = ?2,"
+	    " remaining_credits = remaining_credits - ?3,"
+	    " expired_credits = expired_credits + ?3 WHERE id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 
 	db_bind_uuid(stmt, 1, &lot->id);
 	db_bind_uuid(stmt, 2, h->into);
-	db_bind_int64(stmt, 3, is_lost ? 0 : lot->credits);
+	db_bind_int64(stmt, 3, is_lost ? lot->credits : 0);
 	return db_run(stmt);
 }
 

@@ -98,13 +98,14 @@ static const struct section sections[] = {
 		{ "created_at", SECTION_TIME } } },
 	{ "credit_lots",
 	    "SELECT id, source, credits, remaining_credits, expires_at_ms,"
-	    " refunded_credits, owed_credits, paid_credits,"
+	    " expired_credits, refunded_credits, owed_credits, paid_credits,"
 	    " is_debt_forgiven, purchase_id, created_at_ms"
 	    " FROM credit_lots WHERE user_id = ?1 ORDER BY id",
 	    { { "id", SECTION_ID }, { "source", SECTION_TEXT },
 		{ "credits", SECTION_NUMBER },
 		{ "remaining_credits", SECTION_NUMBER },
 		{ "expires_at", SECTION_TIME },
+		{ "expired_credits", SECTION_NUMBER },
 		{ "refunded_credits", SECTION_NUMBER },
 		{ "owed_credits", SECTION_NUMBER },
 		{ "paid_credits", SECTION_NUMBER },

@@ -199,6 +199,54 @@ credits_of_a_period_end_with_it(void **state)
 }
 
 static void
+what_expired_unused_is_no_debt_when_it_is_refunded(void **state)
+{
+	const struct fixture *f = *state;
+	const struct purchase_fact fact = period(0);
+	const struct purchase_fact part = later(fact, 75000, 1);
+	const struct purchase_fact whole = later(fact, PURCHASE_WHOLE, 2);
+	const struct purchase_fact reversal = later(fact, 0, 3);
+	const struct purchase_fact again = later(fact, PURCHASE_WHOLE, 4);
+	struct uuid job_id;
+
+	sell_monthly(f, 40);
+	assert_int_equal(posted(f, &f->ada, &fact), 40);
+	job_id = job_for(f, &f->ada, "key", 10);
+	end(f, &f->ada, &job_id, true);
+	assert_int_equal(credits_expire(f->db, fact.expires_at_ms, 9), OK);
+	assert_true(noted(f, &part));
+	assert_int_equal(debt_of(f, &f->ada), 0);
+	/* Ten were spent, and thirty were not. */
+	assert_true(noted(f, &whole));
+	assert_int_equal(debt_of(f, &f->ada), 10);
+	assert_true(noted(f, &reversal));
+	assert_int_equal(debt_of(f, &f->ada), 0);
+	assert_int_equal(credits_expire(f->db, fact.expires_at_ms, 9), OK);
+	assert_int_equal(balance_of(f, &f->ada), 0);
+	assert_true(noted(f, &again));
+	assert_int_equal(debt_of(f, &f->ada), 10);
+	assert_int_equal(balance_of(f, &f->ada), 0);
+	assert_audit_clean(f);
+}
+
+static void
+what_a_merge_dropped_is_no_debt_when_it_is_refunded(void **state)
+{
+	const struct fixture *f = *state;
+	/* Its period ends now. */
+	const struct purchase_fact fact = period(-1);
+	const struct purchase_fact refund = later(fact, PURCHASE_WHOLE, 1);
+
+	sell_monthly(f, 40);
+	assert_int_equal(posted(f, &f->ada, &fact), 40);
+	merge(f, &f->ada, &f->bob);
+	assert_int_equal(balance_of(f, &f->bob), 0);
+	assert_true(noted(f, &refund));
+	assert_int_equal(debt_of(f, &f->bob), 0);
+	assert_audit_clean(f);
+}
+
+static void
 it_goes_along_with_a_merge(void **state)
 {
 	const struct fixture *f = *state;
@@ -224,6 +272,8 @@ main(void)
 		TEST(grace_keeps_access_and_its_end_takes_it),
 		TEST(refund_upgrade_and_extension_move_its_end),
 		TEST(credits_of_a_period_end_with_it),
+		TEST(what_expired_unused_is_no_debt_when_it_is_refunded),
+		TEST(what_a_merge_dropped_is_no_debt_when_it_is_refunded),
 		TEST(it_goes_along_with_a_merge),
 	};
 
