@@ -202,19 +202,26 @@ find_account(struct db *db, const struct uuid *token, bool *ret_found,
 	return OK;
 }
 
-/* Whose it is; poster may be NULL.  Otherwise says what it waits for. */
+/*
+ * Whose it is; poster may be NULL.  Otherwise says what it waits for.  Periods
+ * of one subscription have one owner: after that one's account was deleted
+ * they wait, whoever posts them.
+ */
 static enum err
 find_owner(struct db *db, const struct purchase_fact *fact,
     const struct uuid *poster, struct purchase *p)
 {
-	bool found = false;
+	bool found = false, is_deleted = false;
 	enum err err = OK;
 
 	if (p->has_owner)
 		return OK;
 	if (fact->kind == PURCHASE_SUBSCRIPTION)
-		err = subscriptions_owner(db, fact, &found, &p->user_id);
-	if (err == OK && !found && p->has_account_token) {
+		err = subscriptions_owner(db, fact, &found, &is_deleted,
+		    &p->user_id);
+	if (err == OK && is_deleted) {
+		p->waits_for = WAITS_ACCOUNT;
+	} else if (err == OK && !found && p->has_account_token) {
 		err = find_account(db, &p->account_token, &found, &p->user_id);
 		p->waits_for = WAITS_ACCOUNT;
 	} else if (err == OK && !found && poster != NULL) {

@@ -16,8 +16,9 @@
  * A purchase belongs to the account that its token names; a token that no
  * account has is kept waiting and credited when one has.  Without a token it
  * is the first user's who posts it.  A subscription's later periods follow
- * the owner of its first.  A row is never deleted, so nothing is credited
- * twice, not even after its account is gone.
+ * the owner of its first, and wait when that account was deleted.  A row is
+ * never deleted, so nothing is credited twice, not even after its account is
+ * gone.
  *
  * What cannot be credited yet waits with its reason, and is tried again:
  * nothing that Apple sold is forgotten.
@@ -81,7 +82,8 @@ struct purchase_receipt {
  *	OK                  it is this user's, and credited (now or before)
  *	ERR_PURCHASE_BELONGS_TO_OTHER_ACCOUNT
  *	                    another's (who has been credited), or it names an
- *	                    account that we do not know
+ *	                    account that we do not know, or it continues the
+ *	                    subscription of an account that was deleted
  *	ERR_UNKNOWN_PRODUCT waits until the product is known
  *	ERR_FORBIDDEN       a sandbox purchase above the cap
  *	ERR_INVALID_TRANSACTION

@@ -12,11 +12,12 @@ environment_name(bool is_sandbox)
 
 enum err
 subscriptions_owner(struct db *db, const struct purchase_fact *fact,
-    bool *ret_found, struct uuid *ret_user_id)
+    bool *ret_found, bool *ret_is_deleted, struct uuid *ret_user_id)
 {
 	static const char sql[] =
-	    "SELECT user_id FROM subscriptions WHERE environment = ?1"
-	    " AND original_transaction_id = ?2 AND user_id IS NOT NULL";
+	    "SELECT u.id, u.status = 'deleted' FROM subscriptions s"
+	    " JOIN users u ON u.id = s.user_id WHERE s.environment = ?1"
+	    " AND s.original_transaction_id = ?2";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;
@@ -26,8 +27,9 @@ subscriptions_owner(struct db *db, const struct purchase_fact *fact,
 	err = db_step(stmt, &found);
 	if (err != OK)
 		return err;
-	*ret_found = found;
-	if (found)
+	*ret_is_deleted = found && db_column_bool(stmt, 1);
+	*ret_found = found && !*ret_is_deleted;
+	if (*ret_found)
 		*ret_user_id = db_column_uuid(stmt, 0);
 	return OK;
 }

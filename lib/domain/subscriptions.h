@@ -24,9 +24,12 @@ struct renewal_fact {
 	bool renews;
 };
 
-/* Whose it is: the user's id, or *ret_found false. */
+/*
+ * Whose it is: the user's id, or *ret_found false.  An account that was
+ * deleted owns nothing any more, but keeps it from others: *ret_is_deleted.
+ */
 enum err subscriptions_owner(struct db *db, const struct purchase_fact *fact,
-    bool *ret_found, struct uuid *ret_user_id);
+    bool *ret_found, bool *ret_is_deleted, struct uuid *ret_user_id);
 
 /*
  * Looks again at the subscription of this transaction after a fact was

@@ -247,6 +247,44 @@ what_a_merge_dropped_is_no_debt_when_it_is_refunded(void **state)
 }
 
 static void
+a_deleted_accounts_renewals_wait_and_nobody_can_claim_them(void **state)
+{
+	const struct fixture *f = *state;
+	const struct purchase_fact first = period(0), second = period(1);
+	struct purchase_fact third = period(2);
+	struct purchase_receipt receipt;
+	int64_t waiting = 0;
+
+	third.has_account_token = true;
+	third.account_token = token_of(f, &f->bob);
+	sell_monthly(f, 40);
+	assert_int_equal(posted(f, &f->ada, &first), 40);
+	damage(f, "UPDATE users SET status = 'deleted' WHERE id = %s",
+	    literal_of(&f->ada).text);
+	assert_true(noted(f, &second));
+	assert_int_equal(balance_of(f, &f->ada), 40);
+	assert_int_equal(post_by(f, &f->bob, &second, &receipt),
+	    ERR_PURCHASE_BELONGS_TO_OTHER_ACCOUNT);
+	/* Its periods stay together, whomever one of them names. */
+	assert_int_equal(post_by(f, &f->bob, &third, &receipt),
+	    ERR_PURCHASE_BELONGS_TO_OTHER_ACCOUNT);
+	assert_int_equal(balance_of(f, &f->ada), 40);
+	assert_int_equal(balance_of(f, &f->bob), 0);
+	assert_int_equal(purchases_waiting_count(f->db, &waiting), OK);
+	assert_int_equal(waiting, 2);
+	assert_int_equal(number_of(f,
+			     "SELECT COUNT(*) FROM purchases p"
+			     " JOIN subscriptions s"
+			     " ON s.original_transaction_id ="
+			     "  p.original_transaction_id"
+			     " WHERE p.user_id IS NOT NULL"
+			     " AND p.user_id <> s.user_id",
+			     NULL),
+	    0);
+	assert_null(problem_of(f, &f->ada));
+}
+
+static void
 it_goes_along_with_a_merge(void **state)
 {
 	const struct fixture *f = *state;
@@ -274,6 +312,8 @@ main(void)
 		TEST(credits_of_a_period_end_with_it),
 		TEST(what_expired_unused_is_no_debt_when_it_is_refunded),
 		TEST(what_a_merge_dropped_is_no_debt_when_it_is_refunded),
+		TEST(
+		    a_deleted_accounts_renewals_wait_and_nobody_can_claim_them),
 		TEST(it_goes_along_with_a_merge),
 	};
 
