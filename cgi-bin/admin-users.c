@@ -16,7 +16,8 @@
  *
  *   adjust   gives or (negative) takes credits
  *            200 {"number":N,"credits_remaining":N}
- *   undo     takes back what entry `number` of the admin log did; no user_id
+ *   undo     takes back the adjustment of entry `number` of the admin log; no
+ *            user_id
  *            200 likewise
  *   ban, unban, logout   200 {"success":true}
  *   verify   walks the user's ledger   200 {"ok":true,"problem":null}
@@ -25,7 +26,7 @@
  *   401 unauthorized, 403 forbidden: not an admin, not from here
  *   402 insufficient_credits   more would be taken than there is
  *   403 credit_cap_reached  RENDIO_ADMIN_CREDITS_PER_DAY would be passed
- *   404 user_not_found, not_found (nothing to undo)
+ *   404 user_not_found, not_found (no adjustment to undo)
  *   409 conflict           it was undone before
  */
 

@@ -31,9 +31,11 @@ enum err acts_adjust(struct db *db, const struct admin_actor *actor,
     int64_t cap_credits, int64_t now_ms, struct act_receipt *ret_receipt);
 
 /*
- * Takes an adjustment or the refund of a job back, once, by an entry of the
- * opposite amount.  Errors: ERR_NOT_FOUND when the number is none of those,
- * ERR_CONFLICT when it was undone, ERR_INSUFFICIENT_CREDITS.
+ * Takes an adjustment back, once, by an entry of the opposite amount; of an
+ * account that was merged, with its heir.  Nothing else can be undone.
+ * Errors: ERR_NOT_FOUND when the number is no adjustment's, ERR_CONFLICT when
+ * it was undone, ERR_USER_NOT_FOUND when the account was deleted,
+ * ERR_INSUFFICIENT_CREDITS.
  */
 enum err
 acts_undo(struct db *db, const struct admin_actor *actor, int64_t number,

@@ -89,16 +89,21 @@ struct undoing {
 	struct act_receipt receipt;
 };
 
-/* Of a release nothing is to be undone: its job is over. */
+/*
+ * The account is the heir's, if it was merged.  Of a job nothing is undone:
+ * what its status tells as refunded stays so, and is refunded once.
+ */
 static enum err
 read_undoable(struct db *db, int64_t number, struct uuid *ret_user_id,
     int64_t *ret_credits)
 {
 	static const char sql[] =
-	    "SELECT l.user_id, l.credits, u.number IS NOT NULL FROM admin_log l"
+	    "SELECT h.id, h.status = 'deleted', l.credits,"
+	    " u.number IS NOT NULL FROM admin_log l"
+	    " JOIN users a ON a.id = l.user_id"
+	    " JOIN users h ON h.id = COALESCE(a.merged_into_id, a.id)"
 	    " LEFT JOIN admin_log u ON u.undoes_number = l.number"
-	    " WHERE l.number = ?1 AND l.action IN ('user_adjust', "
-	    "'job_refund')";
+	    " WHERE l.number = ?1 AND l.action = 'user_adjust'";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;
@@ -109,9 +114,13 @@ read_undoable(struct db *db, int64_t number, struct uuid *ret_user_id,
 		return err;
 	if (!found)
 		return ERR_NOT_FOUND;
+	if (db_column_bool(stmt, 3))
+		return ERR_CONFLICT;
+	if (db_column_bool(stmt, 1))
+		return ERR_USER_NOT_FOUND;
 	*ret_user_id = db_column_uuid(stmt, 0);
-	*ret_credits = db_column_int64(stmt, 1);
-	return db_column_bool(stmt, 2) ? ERR_CONFLICT : OK;
+	*ret_credits = db_column_int64(stmt, 2);
+	return OK;
 }
 
 static enum err

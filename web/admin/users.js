@@ -51,8 +51,6 @@ const icons = { account: "\u25cf", ledger: "\u00a4", job: "\u25b6",
 	provider: "\u2601", purchase: "\u20ac", device: "\u25a2",
 	session: "\u26bf", consent: "\u2713", admin: "\u2691" };
 
-const undoable = ["user_adjust", "job_refund"];
-
 function entry(event, reload) {
 	const isJob = ["job", "provider", "ledger"].includes(event.kind) &&
 	    event.subject_id;
@@ -75,7 +73,7 @@ function entry(event, reload) {
 		event.balance !== null && h("small", {},
 		    `${count(event.balance)} left`),
 		h("time", { datetime: event.at }, when(event.at)),
-		event.kind === "admin" && undoable.includes(event.what) &&
+		event.kind === "admin" && event.what === "user_adjust" &&
 		    action("Undo", async () => {
 			const reason = await askReason("Undo this?",
 			    `${signed(-event.credits)} credits, as a new entry of` +

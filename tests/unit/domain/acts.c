@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/acts.h"
 #include "domain/admins.h"
+#include "domain/deletions.h"
+#include "domain/merges.h"
 #include "domain/switches.h"
 
 #include "fixture.h"
@@ -113,6 +115,59 @@ an_act_is_undone_once_by_the_opposite_entry(void **state)
 	assert_null(problem_of(f, &f->ada));
 }
 
+static enum err
+merge_ada_into_bob(struct db *db, void *arg)
+{
+	const struct fixture *f = arg;
+
+	return merges_run(db, &f->ada, &f->bob, NOW);
+}
+
+static void
+what_a_merged_account_was_given_is_taken_from_its_heir(void **state)
+{
+	struct fixture *f = *state;
+	const struct admin_actor admin = admin_of(f);
+	struct act_receipt given, taken, undone;
+
+	assert_int_equal(acts_adjust(f->db, &admin, &f->ada, 5, "x", 0, NOW,
+			     &given),
+	    OK);
+	assert_int_equal(acts_adjust(f->db, &admin, &f->ada, -2, "x", 0, NOW,
+			     &taken),
+	    OK);
+	assert_int_equal(db_transaction(f->db, merge_ada_into_bob, f), OK);
+	assert_int_equal(balance_of(f, &f->bob), 3);
+	assert_int_equal(acts_undo(f->db, &admin, taken.number, "x", NOW,
+			     &undone),
+	    OK);
+	assert_int_equal(undone.balance, 5);
+	assert_int_equal(acts_undo(f->db, &admin, given.number, "x", NOW,
+			     &undone),
+	    OK);
+	assert_int_equal(balance_of(f, &f->ada), 0);
+	assert_int_equal(balance_of(f, &f->bob), 0);
+	assert_null(problem_of(f, &f->bob));
+}
+
+static void
+nothing_of_a_deleted_account_is_undone(void **state)
+{
+	const struct fixture *f = *state;
+	const struct admin_actor admin = admin_of(f);
+	struct act_receipt given, undone;
+
+	assert_int_equal(acts_adjust(f->db, &admin, &f->ada, 5, "x", 0, NOW,
+			     &given),
+	    OK);
+	assert_int_equal(deletions_begin(f->db, &f->ada, NOW), OK);
+	assert_int_equal(acts_undo(f->db, &admin, given.number, "x", NOW,
+			     &undone),
+	    ERR_USER_NOT_FOUND);
+	assert_int_equal(balance_of(f, &f->ada), 5);
+	assert_int_equal(entries_of(f, "undo"), 0);
+}
+
 static void
 what_was_spent_cannot_be_taken_back(void **state)
 {
@@ -136,6 +191,7 @@ a_job_that_was_paid_is_given_back_once(void **state)
 	const struct fixture *f = *state;
 	const struct admin_actor admin = admin_of(f);
 	struct act_refund refund = { 0 };
+	struct act_receipt receipt;
 	struct uuid job_id, id;
 
 	assert_int_equal(grant(f, &f->ada, JOB_COST), OK);
@@ -149,6 +205,10 @@ a_job_that_was_paid_is_given_back_once(void **state)
 	assert_int_equal(acts_refund_job(f->db, &admin, &job_id, "again", 0,
 			     NOW, &refund),
 	    ERR_CONFLICT);
+	/* What the job tells as refunded stays so. */
+	assert_int_equal(acts_undo(f->db, &admin, refund.receipt.number, "x",
+			     NOW, &receipt),
+	    ERR_NOT_FOUND);
 	assert_int_equal(balance_of(f, &f->ada), JOB_COST);
 	assert_int_equal(entries_of(f, "job_refund"), 1);
 	assert_null(problem_of(f, &f->ada));
@@ -277,6 +337,8 @@ main(void)
 		    an_adjustment_is_in_the_ledger_and_in_the_log_or_in_neither),
 		TEST(an_admin_gives_up_to_the_cap_in_a_day_and_the_console_any),
 		TEST(an_act_is_undone_once_by_the_opposite_entry),
+		TEST(what_a_merged_account_was_given_is_taken_from_its_heir),
+		TEST(nothing_of_a_deleted_account_is_undone),
 		TEST(what_was_spent_cannot_be_taken_back),
 		TEST(a_job_that_was_paid_is_given_back_once),
 		TEST(a_job_that_was_not_sent_ends_with_its_release),
