@@ -111,6 +111,14 @@ enum err credits_extend(struct db *db, const struct uuid *purchase_id,
     int64_t expires_at_ms);
 
 /*
+ * What is left of a purchase's lot, which would have expired some time, cannot
+ * be spent from now on: Apple pays back what a better subscription replaced.
+ * credits_expire() takes it, and what jobs still give back to it.
+ */
+enum err
+credits_end(struct db *db, const struct uuid *purchase_id, int64_t now_ms);
+
+/*
  * Which part of a purchase's lot is not there any more, in thousandths of a
  * percent; needs no transaction.  Errors: ERR_INTERNAL without a lot.
  */

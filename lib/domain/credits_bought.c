@@ -239,6 +239,19 @@ credits_extend(struct db *db, const struct uuid *purchase_id,
 }
 
 enum err
+credits_end(struct db *db, const struct uuid *purchase_id, int64_t now_ms)
+{
+	static const char sql[] =
+	    "UPDATE credit_lots SET expires_at_ms = ?2, burn_rank = ?2"
+	    " WHERE purchase_id = ?1 AND expires_at_ms > ?2";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	db_bind_uuid(stmt, 1, purchase_id);
+	db_bind_int64(stmt, 2, now_ms);
+	return db_run(stmt);
+}
+
+enum err
 credits_consumed(struct db *db, const struct uuid *purchase_id,
     int64_t *ret_millipercent)
 {

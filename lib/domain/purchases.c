@@ -37,6 +37,7 @@ struct purchase {
 	int64_t credits;
 	int64_t added_credits;
 	int64_t refund_millipercent;
+	bool is_upgraded;
 	int64_t expires_at_ms;
 	int64_t created_at_ms;
 };
@@ -62,8 +63,9 @@ read_purchase(struct db *db, const struct purchase_fact *fact,
 {
 	static const char sql[] =
 	    "SELECT id, user_id, account_token, waits_for, credits,"
-	    " added_credits, refund_millipercent, expires_at_ms, created_at_ms"
-	    " FROM purchases WHERE environment = ?1 AND transaction_id = ?2";
+	    " added_credits, refund_millipercent, expires_at_ms,"
+	    " created_at_ms, is_upgraded FROM purchases"
+	    " WHERE environment = ?1 AND transaction_id = ?2";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;
@@ -87,6 +89,7 @@ read_purchase(struct db *db, const struct purchase_fact *fact,
 		.refund_millipercent = db_column_int64(stmt, 6),
 		.expires_at_ms = db_column_int64(stmt, 7),
 		.created_at_ms = db_column_int64(stmt, 8),
+		.is_upgraded = db_column_bool(stmt, 9),
 	};
 	return OK;
 }
@@ -414,7 +417,9 @@ apply(struct db *db, const struct purchase_fact *fact,
 		err = credits_refund(db, &p->id, refunded_credits(p),
 		    policy->forgives_debt, now_ms);
 	if (err == OK && p->credits > 0 && p->expires_at_ms > 0)
-		err = credits_extend(db, &p->id, p->expires_at_ms);
+		err = p->is_upgraded ?
+		    credits_end(db, &p->id, now_ms) :
+		    credits_extend(db, &p->id, p->expires_at_ms);
 	if (err == OK && fact->kind == PURCHASE_SUBSCRIPTION)
 		err = subscriptions_follow(db, fact,
 		    p->has_owner ? &p->user_id : NULL, now_ms);

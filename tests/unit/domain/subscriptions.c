@@ -285,6 +285,33 @@ a_deleted_accounts_renewals_wait_and_nobody_can_claim_them(void **state)
 }
 
 static void
+an_upgrade_ends_the_credits_of_the_period_it_replaces(void **state)
+{
+	const struct fixture *f = *state;
+	struct purchase_fact fact = period(0);
+	const struct purchase_fact before = fact;
+	struct uuid job_id;
+
+	sell_monthly(f, 40);
+	assert_int_equal(posted(f, &f->ada, &fact), 40);
+	job_id = job_for(f, &f->ada, "key", 10);
+	fact.is_upgraded = true;
+	fact.signed_at_ms++;
+	assert_true(noted(f, &fact));
+	/* Heard of late, what was said before changes nothing. */
+	assert_false(noted(f, &before));
+	assert_int_equal(hold(f, &f->ada, &f->bob, 1),
+	    ERR_INSUFFICIENT_CREDITS);
+	assert_int_equal(credits_expire(f->db, NOW, 9), OK);
+	assert_int_equal(balance_of(f, &f->ada), 0);
+	/* What a job gives back ends, too. */
+	end(f, &f->ada, &job_id, false);
+	assert_int_equal(credits_expire(f->db, NOW, 9), OK);
+	assert_int_equal(balance_of(f, &f->ada), 0);
+	assert_audit_clean(f);
+}
+
+static void
 it_goes_along_with_a_merge(void **state)
 {
 	const struct fixture *f = *state;
@@ -314,6 +341,7 @@ main(void)
 		TEST(what_a_merge_dropped_is_no_debt_when_it_is_refunded),
 		TEST(
 		    a_deleted_accounts_renewals_wait_and_nobody_can_claim_them),
+		TEST(an_upgrade_ends_the_credits_of_the_period_it_replaces),
 		TEST(it_goes_along_with_a_merge),
 	};
 
