@@ -355,6 +355,20 @@ confirm(struct channel *channel, const struct phoenix_message *m,
 		    "Subscribed to PostgreSQL");
 }
 
+static const char too_many_reason[] =
+    "ConnectionRateLimitReached: Too many connected clients";
+
+/* May this connection watch the user, too? */
+static bool
+has_room(struct engine *engine, const struct watch *watch,
+    const struct conn *conn)
+{
+	struct conn *oldest;
+
+	return watches_conns(engine, &watch->user_id, conn, &oldest) <
+	    USER_CONNS_MAX;
+}
+
 static bool
 has_user(const struct engine *engine, struct str token)
 {
@@ -367,7 +381,6 @@ join(struct engine *engine, struct conn *conn, const struct phoenix_message *m)
 	struct channel *channel = find(conn, m->topic);
 	struct phoenix_join asked;
 	struct watch watch = { 0 };
-	struct conn *oldest;
 	enum err err;
 
 	/* The last one counts. */
@@ -392,16 +405,12 @@ join(struct engine *engine, struct conn *conn, const struct phoenix_message *m)
 	}
 	if (has_user(engine, asked.access_token)) {
 		err = watch_authorise(engine, asked.access_token, &watch);
-		if (err == OK &&
-		    watches_conns(engine, &watch.user_id, conn, &oldest) >=
-			USER_CONNS_MAX) {
-			refuse(conn, m,
-			    "ConnectionRateLimitReached: Too many connected "
-			    "clients");
-			return;
-		}
 		if (err != OK) {
 			refuse(conn, m, token_reason(err));
+			return;
+		}
+		if (!has_room(engine, &watch, conn)) {
+			refuse(conn, m, too_many_reason);
 			return;
 		}
 	}
@@ -437,6 +446,10 @@ replace_token(struct engine *engine, struct channel *channel,
 	/* When the database does not say, the old token goes on. */
 	if (err != OK)
 		return;
+	if (!has_room(engine, &watch, channel->conn)) {
+		socket_end_watch(&channel->watch, too_many_reason);
+		return;
+	}
 	watch_stop(&channel->watch);
 	channel->watch = watch;
 	watch_begin(engine, &channel->watch, channel->conn);

@@ -340,6 +340,33 @@ test("a user has eight connections", async () => {
 	clients.forEach((client) => client.close());
 });
 
+test("no later token makes a ninth one", async () => {
+	const guest = await rendio.guest("later");
+	const topic = "realtime:later";
+	const clients = [];
+	for (let i = 0; i < 9; i++) {
+		const client = await Phoenix.open(rendio);
+		clients.push(client);
+		await client.join(topic);
+		client.send(topic, "access_token",
+		    { access_token: guest.access_token });
+		await client.ask("phoenix", "heartbeat");
+	}
+
+	await clients[8].wait((m) => m.event === "phx_close");
+	const system = clients[8].got.find((m) => m.event === "system" &&
+	    m.payload.status === "error");
+	assert.match(system.payload.message, /^ConnectionRateLimitReached: /);
+	// The eighth may take on its next token, and is told.
+	clients[7].send(topic, "access_token",
+	    { access_token: guest.access_token });
+	await orderJob(rendio, guest);
+	await clients[7].wait((m) => m.event === "postgres_changes");
+	assert.ok(clients.slice(0, 8).every((client) =>
+	    client.got.every((m) => m.event !== "phx_close")));
+	clients.forEach((client) => client.close());
+});
+
 test("an address has as many connections as it may", async () => {
 	const from = { localAddress: "127.0.0.4" };
 	const clients = [];
