@@ -83,7 +83,8 @@ make_room(struct conn *conn, size_t bytes)
 {
 	if (conn->is_ending)
 		return false;
-	if (conn->out.len - conn->sent > CONN_QUEUE_BYTES_MAX ||
+	if (conn->out.len - conn->sent - conn->opening_bytes >
+		CONN_QUEUE_BYTES_MAX ||
 	    bytes > CONN_MESSAGE_BYTES_MAX) {
 		wire_kill(conn);
 		return false;

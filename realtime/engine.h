@@ -28,14 +28,16 @@ struct conn;
 #define ENGINE_TICK_MS INT64_C(500)
 
 /*
- * What may wait for a slow client.  Past this it is dropped and resumes when
- * it returns; a phone that reads at all is never this far behind.
+ * What may wait for a slow client behind a stream's beginning.  That may be
+ * longer; while it moves, its length is not held against the client.  Past this
+ * it is dropped and resumes when it returns; a phone that reads at all is never
+ * this far behind.
  */
 #define CONN_QUEUE_BYTES_MAX ((size_t)64 * 1024)
 
-/* The queue, one more message (a prompt of 5,000 characters, escaped)… */
+/* The opening, the queue, one more message (a long prompt, escaped)… */
 #define CONN_MESSAGE_BYTES_MAX ((size_t)128 * 1024)
-#define CONN_OUT_BYTES_MAX (CONN_QUEUE_BYTES_MAX + CONN_MESSAGE_BYTES_MAX)
+#define CONN_OUT_BYTES_MAX (CONN_QUEUE_BYTES_MAX + 2 * CONN_MESSAGE_BYTES_MAX)
 
 /* Phones, tablets and tabs of one person; then the oldest one goes. */
 #define USER_CONNS_MAX 8
@@ -91,6 +93,7 @@ struct conn {
 	struct address *address;
 	struct buf out; /* what waits to be sent */
 	size_t sent; /* of it */
+	size_t opening_bytes; /* of a stream's beginning, not yet sent */
 	bool is_ending; /* closed when `out` is empty */
 	int close_code; /* of a socket that is ending */
 	int64_t opened_ms; /* these two are monotonic */

@@ -199,6 +199,8 @@ static void
 sent(struct engine *engine, struct conn *conn, size_t n)
 {
 	conn->sent += n;
+	conn->opening_bytes -=
+	    n < conn->opening_bytes ? n : conn->opening_bytes;
 	conn->stalled_ms = engine->now_monotonic_ms;
 	if (conn->kind != CONN_SOCKET)
 		conn->heard_ms = engine->now_monotonic_ms;

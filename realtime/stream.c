@@ -23,6 +23,9 @@ static const char *const message_names[] = {
 	[FEED_BALANCE] = "balance",
 };
 
+/* What a message has around its JSON. */
+#define FRAME_BYTES_MAX 64
+
 /* The JSON has no line breaks: our writer escapes them. */
 static void
 send_message(struct conn *conn, const char *name, int64_t id, struct str json)
@@ -98,17 +101,6 @@ last_id(const struct stream_request *asked)
 }
 
 static void
-send_first(void *arg, const struct feed_message *message)
-{
-	struct conn *conn = arg;
-
-	send_message(conn, message_names[message->kind], message->id,
-	    message->json);
-	if (message->is_over && conn->kind == CONN_JOB_STREAM)
-		stream_end(conn, WATCH_JOB_OVER);
-}
-
-static void
 send_retry(struct conn *conn)
 {
 	uint32_t chance;
@@ -120,6 +112,25 @@ send_retry(struct conn *conn)
 	    RETRY_MIN_MS + chance % RETRY_SPREAD_MS);
 	conn_send(conn, buf_str(&text));
 	buf_free(&text);
+}
+
+static void
+send_first(void *arg, const struct feed_message *message)
+{
+	struct conn *conn = arg;
+
+	static_assert(FEED_MISSED_BYTES_MAX +
+		    FEED_MISSED_MAX * FRAME_BYTES_MAX <=
+		CONN_QUEUE_BYTES_MAX,
+	    "there is room in the line for the last that was missed");
+	if (message->kind == FEED_SNAPSHOT) {
+		buf_clear(&conn->out);
+		send_retry(conn);
+	}
+	send_message(conn, message_names[message->kind], message->id,
+	    message->json);
+	if (message->is_over && conn->kind == CONN_JOB_STREAM)
+		stream_end(conn, WATCH_JOB_OVER);
 }
 
 /* The newest ones stay: the oldest may be of a network that was left. */
@@ -167,6 +178,7 @@ stream_begin(struct engine *engine, struct conn *conn, enum conn_kind kind,
 		buf_clear(&conn->out);
 		return err;
 	}
+	conn->opening_bytes = conn->out.len;
 	make_room(engine, conn);
 	return OK;
 }

@@ -141,10 +141,11 @@ struct opening {
 	void *arg;
 	int64_t told_id;
 	bool is_done;
+	size_t told_bytes;
 };
 
 static enum err
-tell(const struct opening *o, enum feed_kind kind, int64_t id, bool is_over,
+tell(struct opening *o, enum feed_kind kind, int64_t id, bool is_over,
     const struct buf *text)
 {
 	const struct feed_message message = {
@@ -158,6 +159,7 @@ tell(const struct opening *o, enum feed_kind kind, int64_t id, bool is_over,
 	if (text->failed)
 		return ERR_INTERNAL;
 	o->each(o->arg, &message);
+	o->told_bytes += text->len;
 	return OK;
 }
 
@@ -240,7 +242,7 @@ look_at_end(void *arg, const struct job *job)
 	return OK;
 }
 
-/* Tells what was missed; false when that is not known any more. */
+/* Tells what was missed; false when that is not known any more or too much. */
 static enum err
 tell_missed(struct opening *o, bool *ret_told)
 {
@@ -266,7 +268,7 @@ tell_missed(struct opening *o, bool *ret_told)
 		    is_told_again(events, i, count))
 			continue;
 		err = tell_event(o, &events[i]);
-		if (err != OK)
+		if (err != OK || o->told_bytes > FEED_MISSED_BYTES_MAX)
 			return err;
 		told++;
 	}
@@ -299,7 +301,7 @@ enum err
 feed_open(struct app *app, const struct request *req, const struct feed *feed,
     feed_each *each, void *arg, int64_t *ret_told_id, bool *ret_is_done)
 {
-	struct opening o = { app, req, feed, each, arg, 0, false };
+	struct opening o = { app, req, feed, each, arg, 0, false, 0 };
 	const enum err err = db_snapshot(app->db, open_feed, &o);
 
 	if (err != OK)

@@ -18,6 +18,9 @@
 /* More than this is missed by nobody who would not rather see it all. */
 #define FEED_MISSED_MAX 200
 
+/* Nor more bytes of JSON: a snapshot says it all in about as many. */
+#define FEED_MISSED_BYTES_MAX ((size_t)48 * 1024)
+
 /* A snapshot lists jobs up to this size; the client pages through the rest. */
 #define FEED_SNAPSHOT_BYTES_MAX ((size_t)100 * 1024)
 
@@ -50,9 +53,11 @@ struct feed {
 };
 
 /*
- * The beginning of a feed: a snapshot, or what was missed.  *ret_told_id is
- * the newest event in it.  *ret_is_done: the reader has been told that his job
- * ended, and nothing more will come.  Errors: ERR_JOB_NOT_FOUND.
+ * The beginning of a feed: a snapshot, or what was missed.  When that turns out
+ * to be too much a snapshot comes after all, in the place of what was told.
+ * *ret_told_id is the newest event in it.  *ret_is_done: the reader has been
+ * told that his job ended, and nothing more will come.  Errors:
+ * ERR_JOB_NOT_FOUND.
  */
 enum err
 feed_open(struct app *app, const struct request *req, const struct feed *feed,

@@ -32,6 +32,23 @@ async function ticketOf(guest) {
 	    { bearer: guest.access_token, body: {} })).ticket;
 }
 
+/** A stream past the router, of a client that has stopped reading. */
+async function rawStream(guest) {
+	const socket = net.connect({ path: rendio.file("run", "realtime.sock"),
+		readableHighWaterMark: 1 });
+	const state = { text: "", closed: false };
+	socket.setEncoding("utf8");
+	socket.on("error", () => {});
+	socket.on("close", () => { state.closed = true; });
+	socket.write("GET /user-events HTTP/1.1\r\nHost: rendio\r\n" +
+	    `X-Rendio-Apikey: ${rendio.anonKey}\r\n` +
+	    `X-Rendio-Authorization: Bearer ${guest.access_token}\r\n\r\n`);
+	await new Promise((resolve) => socket.once("readable", resolve));
+	socket.pause();
+	socket.on("data", (part) => { state.text += part; });
+	return { socket, state };
+}
+
 /** What a stream that is refused says. */
 function assertRefused(stream, status, code) {
 	assert.equal(stream.status, status, stream.text);
@@ -121,13 +138,19 @@ test("nobody is told of another's jobs", async () => {
 	stream.close();
 });
 
-test("Last-Event-ID brings what was missed, in order, and no snapshot",
-    async () => {
-	const guest = await rendio.guest("tunnel");
+/** A guest with credits, and the stream that he has lost. */
+async function loseConnection(name) {
+	const guest = await rendio.guest(name);
 	await grant(guest, 100);
 	const before = await userEvents(rendio, guest);
 	await before.wait((m) => m.event === "snapshot");
 	before.close();
+	return { guest, before };
+}
+
+test("Last-Event-ID brings what was missed, in order, and no snapshot",
+    async () => {
+	const { guest, before } = await loseConnection("tunnel");
 
 	await stopWorker(rendio);
 	const jobs = [];
@@ -150,6 +173,58 @@ test("Last-Event-ID brings what was missed, in order, and no snapshot",
 		assert.ok(ids[0] > Number(before.last_id));
 		after.close();
 	}
+	await startWorker(rendio);
+});
+
+/** Five of the longest prompts: more than waits for a slow client. */
+const LONG = { prompt: "🌊".repeat(5000) };
+const LONG_COUNT = 5;
+
+test("who missed more than we keep for a client is told all of it, too",
+    async () => {
+	const { guest, before } = await loseConnection("mountains");
+	await stopWorker(rendio);
+	const jobs = [];
+	for (let i = 0; i < LONG_COUNT; i++)
+		jobs.unshift(await orderJob(rendio, guest, LONG));
+
+	const stream = await userEvents(rendio, guest,
+	    { headers: { "last-event-id": before.last_id } });
+	const { event, data } = await stream.wait(() => true);
+	assert.equal(event, "snapshot");
+	assert.ok(stream.retry_ms >= 2000);
+	const told = data.jobs.map((job) => job.job_id);
+	if (data.next_before !== null) {
+		const rest = await rendio.request("GET",
+		    `/functions/v1/get-video-jobs?before=${data.next_before}`,
+		    { bearer: guest.access_token });
+		told.push(...rest.json().jobs.map((job) => job.job_id));
+	}
+	assert.deepEqual(told, jobs);
+	await grant(guest, 1);
+	await stream.wait((m) => m.event === "balance");
+	assert.equal(stream.messages.length, 2);
+	stream.close();
+	await startWorker(rendio);
+});
+
+test("a long snapshot is no fault of a client that reads slowly", async () => {
+	const guest = await rendio.guest("slow-link");
+	await grant(guest, 100);
+	await stopWorker(rendio);
+	for (let i = 0; i < LONG_COUNT; i++)
+		await orderJob(rendio, guest, LONG);
+	const { socket, state } = await rawStream(guest);
+
+	for (let i = 0; i < 3; i++)
+		await orderJob(rendio, guest, LONG);
+	await grant(guest, 1);
+	await sleep(1500); // The engine has told it by now, or dropped it.
+	socket.resume();
+	assert.ok(await until(() => state.text.includes("event: balance")));
+	assert.equal(state.closed, false);
+	assert.equal(state.text.match(/^event: job$/gm).length, 3);
+	socket.destroy();
 	await startWorker(rendio);
 });
 
@@ -348,22 +423,14 @@ test("the heir of a guest is told of the jobs that came", async () => {
 test("who does not read is dropped, and the engine stays small", async () => {
 	const guest = await rendio.guest("slow");
 	await grant(guest, 1000);
-	const socket = net.connect({ path: rendio.file("run", "realtime.sock") });
-	let closed = false;
-	socket.on("error", () => {});
-	socket.on("close", () => { closed = true; });
-	socket.write("GET /user-events HTTP/1.1\r\nHost: rendio\r\n" +
-	    `X-Rendio-Apikey: ${rendio.anonKey}\r\n` +
-	    `X-Rendio-Authorization: Bearer ${guest.access_token}\r\n\r\n`);
-	await new Promise((resolve) => socket.once("readable", resolve));
-	socket.pause();
+	const { socket, state } = await rawStream(guest);
 
 	const began = Date.now();
 	for (let i = 0; i < 24; i++)
-		await orderJob(rendio, guest, { prompt: "🌊".repeat(5000) });
+		await orderJob(rendio, guest, LONG);
 	// The kill is seen by who reads on.
 	socket.resume();
-	assert.ok(await until(() => closed, 10_000));
+	assert.ok(await until(() => state.closed, 10_000));
 	assert.ok(Date.now() - began < 60_000);
 	const status = fs.readFileSync(
 	    `/proc/${rendio.supervised("realtime")}/status`, "utf8");
