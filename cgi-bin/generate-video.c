@@ -237,6 +237,7 @@ place_order(struct app *app, const struct request *req, const struct body *body,
 			CONFIG_PROVIDER_SPEND_CAP_USD_PER_DAY) *
 			1000000,
 		    req->now_ms);
+	order->counts_sandbox = config_is_sandbox(&app->config);
 	order->open_max_free =
 	    config_number(&app->config, CONFIG_JOBS_OPEN_MAX_FREE);
 	order->open_max_premium =

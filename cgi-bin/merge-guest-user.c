@@ -95,6 +95,7 @@ merge_guest_user(struct app *app, const struct request *req,
 		.identity = &identity,
 		.user_id = &req->user_id,
 		.lang = req->lang,
+		.counts_sandbox = config_is_sandbox(&app->config),
 		.now_ms = req->now_ms,
 	};
 	struct str bad_field;

@@ -130,11 +130,12 @@ enum err credits_consumed(struct db *db, const struct uuid *purchase_id,
  * lots themselves, so that jobs under way go back there.  Both ledgers tell it
  * as adjustments, "merged".  A user keeps one device's gift at most: when
  * `into` has had one, what is left of the gift of `from` is lost, now and when
- * a job gives some of it back.  Errors: ERR_USER_NOT_FOUND, ERR_CONFLICT past
- * the largest balance.
+ * a job gives some of it back.  So is what Apple's sandbox brought, where it
+ * does not count: nobody gathers it from many accounts.  Errors:
+ * ERR_USER_NOT_FOUND, ERR_CONFLICT past the largest balance.
  */
 enum err credits_move(struct db *db, const struct uuid *from,
-    const struct uuid *into, int64_t now_ms);
+    const struct uuid *into, bool counts_sandbox, int64_t now_ms);
 
 /*
  * Takes what is left of lots that have expired, up to `limit` of them, in a

@@ -50,6 +50,22 @@ end_gift(struct db *db, const struct handover *h)
 	return db_run(stmt);
 }
 
+/* The same for what was bought with no money. */
+static enum err
+end_sandbox(struct db *db, const struct handover *h)
+{
+	static const char sql[] =
+	    "UPDATE credit_lots SET expires_at_ms = ?2, burn_rank = ?2"
+	    " WHERE user_id = ?1 AND EXISTS (SELECT 1 FROM purchases p"
+	    "  WHERE p.id = credit_lots.purchase_id"
+	    "  AND p.environment = 'Sandbox')";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+
+	db_bind_uuid(stmt, 1, h->from);
+	db_bind_int64(stmt, 2, h->now_ms);
+	return db_run(stmt);
+}
+
 /* The next lot that something is left of, and whether it is lost. */
 static enum err
 next_lot(struct db *db, const struct handover *h, struct lot *lot,
@@ -136,7 +152,7 @@ settle_both(struct db *db, struct handover *h)
 
 enum err
 credits_move(struct db *db, const struct uuid *from, const struct uuid *into,
-    int64_t now_ms)
+    bool counts_sandbox, int64_t now_ms)
 {
 	struct handover h = { .from = from, .into = into, .now_ms = now_ms };
 	bool had_gift = false, is_lost = false, found = true;
@@ -152,6 +168,8 @@ credits_move(struct db *db, const struct uuid *from, const struct uuid *into,
 		err = has_gift(db, into, &had_gift);
 	if (err == OK && had_gift)
 		err = end_gift(db, &h);
+	if (err == OK && !counts_sandbox)
+		err = end_sandbox(db, &h);
 	while (err == OK) {
 		err = next_lot(db, &h, &lot, &is_lost, &found);
 		if (err != OK || !found)

@@ -245,7 +245,8 @@ merge(struct db *db, void *arg)
 	if (err != OK || is_refused)
 		return err;
 	if (owner.is_known) {
-		err = merges_run(db, entry->user_id, &owner.id, entry->now_ms);
+		err = merges_run(db, entry->user_id, &owner.id,
+		    entry->counts_sandbox, entry->now_ms);
 	} else {
 		owner.id = *entry->user_id;
 		err = upgrade(db, entry, &owner.id, &is_guest);

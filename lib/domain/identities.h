@@ -35,6 +35,7 @@ struct identity_entry {
 	const struct identity *identity;
 	const struct uuid *user_id; /* who asks; NULL = nobody */
 	enum lang lang;
+	bool counts_sandbox; /* of a merge: see credits_move() */
 	int64_t now_ms;
 	/* Filled in: */
 	enum identity_verdict verdict;

@@ -166,10 +166,13 @@ take_number(struct db *db, const struct job_order *order, int64_t now_ms,
     int64_t *ret_turn_at_ms, int64_t *ret_per_hour)
 {
 	static const char sql[] =
-	    "SELECT tier = 'premium', (SELECT COUNT(*) FROM jobs"
+	    "SELECT tier = 'premium' AND (?2 OR EXISTS (SELECT 1"
+	    "  FROM subscriptions WHERE user_id = ?1 AND is_active = 1"
+	    "  AND environment = 'Production')), (SELECT COUNT(*) FROM jobs"
 	    "  WHERE user_id = ?1 AND due_at_ms IS NOT NULL), is_guest,"
 	    " EXISTS (SELECT 1 FROM purchases WHERE user_id = ?1"
-	    "  AND credited_at_ms IS NOT NULL AND refund_millipercent = 0)"
+	    "  AND credited_at_ms IS NOT NULL AND refund_millipercent = 0"
+	    "  AND (?2 OR environment = 'Production'))"
 	    " FROM users WHERE id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	int64_t open_count;
@@ -177,6 +180,7 @@ take_number(struct db *db, const struct job_order *order, int64_t now_ms,
 	enum err err;
 
 	db_bind_uuid(stmt, 1, &order->user_id);
+	db_bind_bool(stmt, 2, order->counts_sandbox);
 	err = db_step(stmt, &found);
 	if (err != OK)
 		return err;

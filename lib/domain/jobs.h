@@ -78,6 +78,8 @@ struct job_order {
 	int64_t free_per_hour;
 	int64_t premium_per_hour;
 	int64_t per_minute;
+	/* Do purchases in Apple's sandbox, which cost nothing, lift these? */
+	bool counts_sandbox;
 };
 
 struct job_receipt {

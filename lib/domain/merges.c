@@ -105,13 +105,13 @@ bury(struct db *db, const struct uuid *from, const struct uuid *into,
 
 enum err
 merges_run(struct db *db, const struct uuid *from, const struct uuid *into,
-    int64_t now_ms)
+    bool counts_sandbox, int64_t now_ms)
 {
 	enum err err;
 
 	assert(db_in_transaction(db));
 	assert(!uuid_equal(from, into));
-	err = credits_move(db, from, into, now_ms);
+	err = credits_move(db, from, into, counts_sandbox, now_ms);
 	if (err == OK)
 		err = tell_of_jobs(db, from, into, now_ms);
 	if (err == OK)

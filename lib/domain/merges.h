@@ -14,9 +14,9 @@
  * heir's now.  Files keep their names, and so the links that are out.
  *
  * The caller holds a write transaction and has made sure that both accounts
- * are active and not the same.
+ * are active and not the same.  For counts_sandbox see credits_move().
  */
 enum err merges_run(struct db *db, const struct uuid *from,
-    const struct uuid *into, int64_t now_ms);
+    const struct uuid *into, bool counts_sandbox, int64_t now_ms);
 
 #endif

@@ -120,7 +120,7 @@ merge_ada_into_bob(struct db *db, void *arg)
 {
 	const struct fixture *f = arg;
 
-	return merges_run(db, &f->ada, &f->bob, NOW);
+	return merges_run(db, &f->ada, &f->bob, false, NOW);
 }
 
 static void

@@ -255,6 +255,30 @@ sandbox_purchases_have_a_cap(void **state)
 }
 
 static void
+sandbox_purchases_are_not_gathered_by_merges(void **state)
+{
+	const struct fixture *f = *state;
+	const struct purchase_fact real = fact_of("1000", POPULAR);
+	struct purchase_fact adas = fact_of("1001", STARTER);
+	struct purchase_fact bobs = fact_of("1002", BEST);
+	struct uuid job;
+
+	adas.is_sandbox = bobs.is_sandbox = true;
+	(void)posted(f, &f->ada, &adas);
+	job = job_for(f, &f->ada, "key", 10);
+	assert_int_equal(posted(f, &f->ada, &real), 75);
+	assert_int_equal(posted(f, &f->bob, &bobs), 150);
+	merge(f, &f->ada, &f->bob);
+	assert_int_equal(balance_of(f, &f->bob), 210);
+	assert_audit_clean(f);
+	/* What comes back later is lost, too. */
+	end(f, &f->bob, &job, false);
+	assert_int_equal(credits_expire(f->db, NOW, 100), OK);
+	assert_int_equal(balance_of(f, &f->bob), 210);
+	assert_audit_clean(f);
+}
+
+static void
 a_refund_takes_back_what_was_not_spent(void **state)
 {
 	const struct fixture *f = *state;
@@ -546,6 +570,7 @@ main(void)
 		TEST(nothing_is_given_to_a_deleted_account),
 		TEST(a_product_that_is_not_known_yet_waits),
 		TEST(sandbox_purchases_have_a_cap),
+		TEST(sandbox_purchases_are_not_gathered_by_merges),
 		TEST(a_refund_takes_back_what_was_not_spent),
 		TEST(what_was_spent_becomes_a_debt_that_purchases_pay),
 		TEST(a_gift_and_an_operators_credits_pay_too),

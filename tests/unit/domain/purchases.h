@@ -172,6 +172,7 @@ end(const struct fixture *f, const struct uuid *user_id,
 
 struct merging {
 	struct uuid from, into;
+	bool counts_sandbox;
 };
 
 static inline enum err
@@ -179,13 +180,13 @@ merge_them(struct db *db, void *arg)
 {
 	const struct merging *m = arg;
 
-	return merges_run(db, &m->from, &m->into, NOW);
+	return merges_run(db, &m->from, &m->into, m->counts_sandbox, NOW);
 }
 
 static inline void
 merge(const struct fixture *f, const struct uuid *from, const struct uuid *into)
 {
-	struct merging m = { *from, *into };
+	struct merging m = { *from, *into, false };
 
 	assert_int_equal(db_transaction(f->db, merge_them, &m), OK);
 }

@@ -327,6 +327,55 @@ it_goes_along_with_a_merge(void **state)
 	assert_audit_clean(f);
 }
 
+static void
+where_the_sandbox_counts_so_do_its_credits(void **state)
+{
+	const struct fixture *f = *state;
+	struct merging merging = { f->ada, f->bob, true };
+	struct purchase_fact fact = period(0);
+
+	sell_monthly(f, 40);
+	fact.is_sandbox = true;
+	assert_int_equal(posted(f, &f->ada, &fact), 40);
+	assert_int_equal(db_transaction(f->db, merge_them, &merging), OK);
+	assert_int_equal(balance_of(f, &f->bob), 40);
+	assert_audit_clean(f);
+}
+
+/* Orders within an hour that ada may make now. */
+static int64_t
+rate_of_ada(const struct fixture *f, const char *key, bool counts_sandbox)
+{
+	struct job_order order = order_of(f, &f->ada, key);
+	struct job_receipt receipt;
+
+	order.guest_per_hour = 500;
+	order.free_per_hour = 500;
+	order.counts_sandbox = counts_sandbox;
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt), OK);
+	return receipt.limit.per_hour;
+}
+
+static void
+what_cost_nothing_lifts_no_limit(void **state)
+{
+	const struct fixture *f = *state;
+	struct purchase_fact fact = period(0);
+
+	sell_monthly(f, 40);
+	fact.is_sandbox = true;
+	assert_int_equal(posted(f, &f->ada, &fact), 40);
+	/* App Review sees what it bought. */
+	assert_true(is_premium(f, &f->ada));
+	assert_int_equal(rate_of_ada(f, "live", false), 500);
+	assert_int_equal(rate_of_ada(f, "sandbox", true), 1000);
+	fact = period(1);
+	(void)str_copy(STR("6000"), fact.original_transaction_id,
+	    sizeof(fact.original_transaction_id));
+	assert_int_equal(posted(f, &f->ada, &fact), 80 - 2 * JOB_COST);
+	assert_int_equal(rate_of_ada(f, "paid", false), 1000);
+}
+
 int
 main(void)
 {
@@ -343,6 +392,8 @@ main(void)
 		    a_deleted_accounts_renewals_wait_and_nobody_can_claim_them),
 		TEST(an_upgrade_ends_the_credits_of_the_period_it_replaces),
 		TEST(it_goes_along_with_a_merge),
+		TEST(where_the_sandbox_counts_so_do_its_credits),
+		TEST(what_cost_nothing_lifts_no_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
