@@ -99,13 +99,16 @@ a_large_answer_is_spooled_up_to_its_limit(void **state)
 	struct response res = { .spool_fd = -1 };
 	struct buf problem;
 	char seen[16] = "";
+	char dir[] = "/tmp/rendio-unit-XXXXXX", tmp[64], setting[64];
 
 	(void)state;
 	buf_init(&problem, 1024);
-	assert_true(config_parse(&app.config,
-	    STR("RENDIO_STATE_DIR=/tmp/rendio-unit-spool"), NULL, &problem));
-	(void)mkdir("/tmp/rendio-unit-spool", 0700);
-	(void)mkdir("/tmp/rendio-unit-spool/tmp", 0700);
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(setting, sizeof(setting), "RENDIO_STATE_DIR=%s", dir);
+	assert_true(config_parse(&app.config, str_from(setting), NULL,
+	    &problem));
+	(void)snprintf(tmp, sizeof(tmp), "%s/tmp", dir);
+	assert_int_equal(mkdir(tmp, 0700), 0);
 	buf_init(&res.body, 64);
 	append(&res, STR("abc"));
 	assert_true(app_spool(&app, &res, 7));
@@ -123,11 +126,11 @@ a_large_answer_is_spooled_up_to_its_limit(void **state)
 	assert_string_equal(seen, "abcdefg");
 	/* It has no name, so nothing is left behind. */
 	assert_int_equal(close(res.spool_fd), 0);
-	assert_int_equal(rmdir("/tmp/rendio-unit-spool/tmp"), 0);
+	assert_int_equal(rmdir(tmp), 0);
 	res.spool_fd = -1;
 	res.spool_bytes = 0;
 	assert_false(app_spool(&app, &res, 7)); /* no place for it */
-	assert_int_equal(rmdir("/tmp/rendio-unit-spool"), 0);
+	assert_int_equal(rmdir(dir), 0);
 	buf_free(&res.body);
 	config_free(&app.config);
 	buf_free(&problem);
