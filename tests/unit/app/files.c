@@ -105,8 +105,8 @@ a_large_answer_is_spooled_up_to_its_limit(void **state)
 	buf_init(&problem, 1024);
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(setting, sizeof(setting), "RENDIO_STATE_DIR=%s", dir);
-	assert_true(config_parse(&app.config, str_from(setting), NULL,
-	    &problem));
+	assert_true(
+	    config_parse(&app.config, str_from(setting), NULL, &problem));
 	(void)snprintf(tmp, sizeof(tmp), "%s/tmp", dir);
 	assert_int_equal(mkdir(tmp, 0700), 0);
 	buf_init(&res.body, 64);
