@@ -100,6 +100,7 @@ const words = {
 		request: [400, "invalid_request"],
 		json: [400, "invalid_json"],
 		type: [415, "unsupported_media_type"],
+		large: [413, "payload_too_large"],
 		unauthorized: [401, "unauthorized"],
 		expired: [401, "token_expired"],
 		banned: [403, "user_banned"],
@@ -110,6 +111,7 @@ const words = {
 		request: [400, "validation_failed"],
 		json: [400, "bad_json"],
 		type: [415, "unsupported_media_type"],
+		large: [413, "payload_too_large"],
 		unauthorized: [403, "bad_jwt"],
 		expired: [403, "bad_jwt"],
 		banned: [403, "user_banned"],
@@ -118,6 +120,7 @@ const words = {
 	rest: {
 		method: [405, "PGRST117"],
 		request: [400, "PGRST100"],
+		large: [413, "payload_too_large"],
 		unauthorized: [401, "PGRST301"],
 		expired: [401, "PGRST301"],
 		banned: [403, "user_banned"],
@@ -127,6 +130,7 @@ const words = {
 		request: [400, "InvalidKey"],
 		json: [400, "invalid_json"],
 		type: [415, "InvalidMimeType"],
+		large: [413, "EntityTooLarge"],
 		unauthorized: [403, "AccessDenied"],
 		expired: [403, "AccessDenied"],
 		banned: [403, "user_banned"],
@@ -214,8 +218,8 @@ for (const door of all) {
 		const limit = Math.max(1, door.bodyBytesMax);
 		const headers = { "content-type": "application/json" };
 
-		assertError(await call(door, { headers,
-			body: " ".repeat(limit + 1) }), 413, "payload_too_large");
+		assertRefused(await call(door, { headers,
+			body: " ".repeat(limit + 1) }), door, "large");
 		if (!door.hasOwnLimit)
 			assert.notEqual((await call(door, { headers,
 				body: " ".repeat(limit) })).status, 413);
@@ -232,9 +236,9 @@ for (const door of all) {
 		assertRefused(await call(door, { headers:
 			{ "idempotency-key": ["a", "b"] } }), door, "request");
 		// nginx itself sees to this one.
-		assertError(await call(door, { bearer: undefined, headers:
-			{ authorization: ["Bearer a", "Bearer b"] } }), 400,
-		    "invalid_request");
+		assertRefused(await call(door, { bearer: undefined, headers:
+			{ authorization: ["Bearer a", "Bearer b"] } }), door,
+		    "request");
 	});
 
 	test(`${door.name} names and logs the request`, async () => {

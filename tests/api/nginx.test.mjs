@@ -7,6 +7,7 @@ import http from "node:http";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import tls from "node:tls";
+import { assertError as assertErrorOf } from "./support/expect.mjs";
 import { root, start, until } from "./support/instance.mjs";
 
 const JSON_BYTES_MAX = 64 * 1024;
@@ -69,6 +70,18 @@ test("an unknown path is 404 in our own form", async () => {
 		assertError(await rendio.request("GET", path), 404, "not_found");
 	assertError(await rendio.request("POST", "/nowhere", { body: {} }), 404,
 	    "not_found");
+});
+
+test("what is not there is told in the form of its area", async () => {
+	for (const [path, code, area] of [
+		["/auth/v1/otp", "not_found", "auth"],
+		["/auth/v1/settings", "not_found", "auth"],
+		["/rest/v1/", "PGRST205", "rest"],
+		["/storage/v1/bucket", "NoSuchKey", "storage"],
+		["/storage/v1/upload/resumable", "NoSuchKey", "storage"],
+		["/functions/v1/hello", "not_found", "functions"]])
+		assertErrorOf(await rendio.request("GET", path), 404, code,
+		    area);
 });
 
 test("a path that only resembles an endpoint is not it", async () => {
@@ -189,7 +202,10 @@ test("a browser of another site may ask and call", async () => {
 		for (const name of ["authorization", "apikey", "content-type",
 			"x-client-info", "x-supabase-api-version", "prefer",
 			"accept-profile", "content-profile", "x-upsert",
-			"idempotency-key", "range"])
+			"idempotency-key", "range",
+			// What the official clients send on top, if asked to.
+			"x-retry-count", "x-metadata", "x-region",
+			"traceparent", "tracestate", "baggage"])
 			assert.ok(res.headers["access-control-allow-headers"]
 			    .split(", ").includes(name), name);
 	}
@@ -205,6 +221,27 @@ test("a browser of another site may ask and call", async () => {
 	const health = await rendio.request("GET", "/health",
 	    { headers: origin });
 	assert.equal(health.headers["access-control-allow-origin"], undefined);
+});
+
+test("an answer has its length and a strong tag, whoever could unpack it",
+    async () => {
+	const themes = "/rest/v1/themes";
+
+	for (const path of [MODELS, "/functions/v1/get-themes", themes]) {
+		const res = await rendio.request("GET", path,
+		    { headers: { "accept-encoding": "gzip, deflate, br" } });
+		assert.equal(res.status, 200);
+		assert.ok(res.bytes.length > 1024, "too short to be packed");
+		assert.equal(res.headers["content-encoding"], undefined);
+		assert.equal(Number(res.headers["content-length"]),
+		    res.bytes.length);
+		if (path !== themes)
+			assert.match(res.headers.etag, /^"/);
+	}
+	// Pages are not of the API, and pack what belongs to them.
+	assert.equal((await rendio.request("GET", "/playground/app.js",
+	    { headers: { "accept-encoding": "gzip" } }))
+	    .headers["content-encoding"], "gzip");
 });
 
 test("TLS 1.2 and 1.3 are spoken, 1.1 is not; HTTP/2 is offered", async () => {
@@ -345,7 +382,7 @@ test("a refresh that is limited is 503: no client signs out for it",
 	const limited = answers.filter((res) => res.status !== 200);
 	assert.ok(limited.length > 0);
 	for (const res of limited)
-		assertError(res, 503, "service_unavailable");
+		assertErrorOf(res, 503, "service_unavailable", "auth");
 	assert.ok(answers.length > limited.length);
 	assert.equal((await rendio.request("GET", "/auth/v1/user",
 	    { bearer: guest.access_token })).status, 200);
@@ -375,6 +412,7 @@ test("no log line shows a query string or a token", async () => {
 	const canary = "canary-5d1f";
 	const paths = [`/health?token=${canary}`, `/nowhere?apikey=${canary}`,
 		`${MODELS}?${canary}`, `/_media/x?${canary}`,
+		`/functions/v1/replicate-webhook/${canary}`,
 		`/functions/v1/fal-webhook/${canary}?${canary}`];
 	let last;
 
