@@ -67,8 +67,6 @@ write_link(struct app *app, const struct request *req,
 	enum err err;
 
 	err = files_find_own(app, req, path, media);
-	if (err == ERR_FORBIDDEN)
-		return ERR_NOT_FOUND;
 	if (err == OK)
 		links_write_path(&app->keys, path->bucket, path->name,
 		    req->now_ms + body->life_s * 1000, out);

@@ -10,8 +10,9 @@
  *   200 {"Id":UUID,"Key":"thumbnails/USER/…/FILE"}
  *   400 InvalidKey         no such name is allowed
  *   400 InvalidRequest     a form that has no file, or two
- *   403 AccessDenied       no valid bearer token, or another user's folder
- *   404 NoSuchKey
+ *   403 AccessDenied       no valid bearer token; keeping something in another
+ *                          user's folder
+ *   404 NoSuchKey          there is none, or it is somebody else's
  *   409 ResourceAlreadyExists
  *   413 EntityTooLarge     more than 10 MiB or 50 megapixels
  *   415 InvalidMimeType    not a JPEG, PNG or WebP picture, whatever it says

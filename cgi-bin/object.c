@@ -10,10 +10,10 @@
  *   200 {"id","name","bucket_id","size","content_type","etag",
  *        "created_at","last_modified"}
  *   400 InvalidKey         the path is not one that an object can have
- *   403 AccessDenied       no valid bearer token, another user's folder, or
- *                          something that only we write
+ *   403 AccessDenied       no valid bearer token, or something that only we
+ *                          write
  *   404 NoSuchBucket
- *   404 NoSuchKey
+ *   404 NoSuchKey          there is none, or it is somebody else's
  *
  * POST, PUT and DELETE end here when their bucket takes none.
  */

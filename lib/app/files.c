@@ -67,8 +67,6 @@ files_find_own(struct app *app, const struct request *req,
 	err = media_find(app->db, path->bucket, path->name, ret_media);
 	if (err == OK && !uuid_equal(&ret_media->user_id, &req->user_id))
 		err = ERR_NOT_FOUND;
-	if (err == ERR_NOT_FOUND && !paths_is_own(req, path->name))
-		err = ERR_FORBIDDEN;
 	return err;
 }
 

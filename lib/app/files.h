@@ -20,8 +20,8 @@ void app_send_object(const struct request *req, struct response *res,
 
 /*
  * An object of the request's user, whose folder it usually is in (that of an
- * account which was merged has another id).  Errors: ERR_FORBIDDEN when the
- * folder is somebody else's, ERR_NOT_FOUND.
+ * account which was merged has another id).  Errors: ERR_NOT_FOUND, also when
+ * it is somebody else's.
  */
 enum err files_find_own(struct app *app, const struct request *req,
     const struct object_path *path, struct media *ret_media);

@@ -146,6 +146,8 @@ test("a range outside of the file is 416", async () => {
 	const res = await fetchObject(link(jobs[0]),
 	    { headers: { range: `bytes=${bytes.length}-` } });
 	assert.equal(res.status, 416);
+	assert.equal(res.json().code, "InvalidRange");
+	assert.equal(res.json().statusCode, "416");
 	assert.equal(res.headers["content-range"], `bytes */${bytes.length}`);
 });
 

@@ -65,8 +65,10 @@ test("info says what is known of an object", async () => {
 
 test("nobody else has them", async () => {
 	for (const door of ["", "authenticated/", "info/"]) {
-		assertError(await get(`${door}videos/${video}`, bob), 403,
-		    "AccessDenied", "storage");
+		// As if it never was.
+		for (const name of [video, `${ada.user_id}/never.mp4`])
+			assertError(await get(`${door}videos/${name}`, bob), 404,
+			    "NoSuchKey", "storage");
 		assertError(await get(`${door}videos/${video}`, ada,
 		    { bearer: undefined }), 403, "AccessDenied", "storage");
 	}
