@@ -36,9 +36,6 @@
 #include "domain/switches.h"
 #include "provider/provider.h"
 
-/* Longer than any model's video; catalog_settle() rounds to what there is. */
-#define DURATION_WISH_MAX_S 3600
-
 struct body {
 	struct str prompt;
 	struct uuid theme_id;
@@ -93,9 +90,10 @@ read_wish(const struct json *settings, struct settings_wish *wish)
 		return true;
 	if (!json_is_object(settings))
 		return false;
+	/* However long it is: catalog_settle() rounds to what there is. */
 	duration = json_member(settings, "duration");
 	if (duration != NULL && !json_is_null(duration) &&
-	    !json_to_int64(duration, 1, DURATION_WISH_MAX_S, &wish->duration_s))
+	    !json_to_int64(duration, 1, JSON_INT_MAX, &wish->duration_s))
 		return false;
 	return read_text(settings, "resolution", wish->resolution) &&
 	    read_text(settings, "aspect_ratio", wish->aspect_ratio);

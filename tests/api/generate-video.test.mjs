@@ -161,20 +161,20 @@ test("settings that the model does not offer are 400", async () => {
 	for (const settings of [{ resolution: "480p" }, { resolution: "" },
 		{ resolution: 720 }, { resolution: "x".repeat(100) },
 		{ aspect_ratio: "1:1" }, { aspect_ratio: ["9:16"] },
-		{ duration: 0 }, { duration: -4 }, { duration: 3601 },
+		{ duration: 0 }, { duration: -4 }, { duration: 1e300 },
 		{ duration: "4" }, { duration: 4.5 }, { duration: true },
 		[], "fast", 7])
 		assertError(await order(rendio, rich, { settings }), 400,
 		    "invalid_settings");
 	for (const settings of [null, {}, { duration: null, resolution: null },
-		{ duration: 3600 }, { duration: 4.0 }, { mood: "calm" }])
+		{ duration: 4.0 }, { mood: "calm" }])
 		assertPersonal(await order(rendio, rich, { settings }));
 });
 
 test("a duration is rounded up to an option, above the longest down to it",
     async () => {
 	for (const [wish, made] of [[1, 4], [4, 4], [5, 6], [6, 6], [7, 8],
-		[8, 8], [9, 8], [15, 8]])
+		[8, 8], [9, 8], [15, 8], [100_000, 8], [2 ** 53 - 1, 8]])
 		assert.deepEqual(await settled({ settings: { duration: wish } }),
 		    [made, "720p", "9:16"]);
 });
