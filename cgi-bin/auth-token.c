@@ -25,6 +25,8 @@
  *   400 provider_disabled  no such provider, or it is not configured
  *   401 no_authorization, 403 bad_jwt, session_not_found …  link_identity
  *                          without a good token of the user
+ *   403 bad_jwt            the bearer has expired, its session lives: what is
+ *                          the guest's would be left behind
  *   403 user_banned
  *   422 identity_already_exists      link_identity, and the Apple ID has an
  *                          account, or the account an Apple ID

@@ -33,7 +33,10 @@ refuse(struct app *app, const struct request *req, struct response *res,
 	    "Session from session_id claim in JWT does not exist");
 }
 
-/* What a token is worth; who its user is, when it is good. */
+/*
+ * What a token is worth, and its session, if we have signed it; who its user is,
+ * when both are good.
+ */
 static enum err
 look(struct app *app, struct request *req, enum token_verdict *ret_token,
     enum session_verdict *ret_session)
@@ -43,11 +46,12 @@ look(struct app *app, struct request *req, enum token_verdict *ret_token,
 
 	*ret_token = tokens_read_access(app, req->arena, req->bearer,
 	    req->now_ms, &claims);
-	if (*ret_token != TOKEN_OK)
+	if (*ret_token == TOKEN_BAD)
 		return OK;
 	err = sessions_check(app->db, &claims.session_id, &claims.user_id,
 	    ret_session, &req->lang);
-	if (err != OK || *ret_session != SESSION_ALIVE)
+	if (err != OK || *ret_token != TOKEN_OK ||
+	    *ret_session != SESSION_ALIVE)
 		return err;
 
 	req->has_user = true;
@@ -136,10 +140,16 @@ auth_demand(struct app *app, struct request *req, struct response *res,
 enum err
 auth_recognise(struct app *app, struct request *req)
 {
-	enum session_verdict session;
+	enum session_verdict session = SESSION_GONE;
 	enum token_verdict token;
+	enum err err;
 
-	return has_token(app, req) ? look(app, req, &token, &session) : OK;
+	if (!has_token(app, req))
+		return OK;
+	err = look(app, req, &token, &session);
+	if (err == OK && token == TOKEN_EXPIRED && session == SESSION_ALIVE)
+		return ERR_TOKEN_EXPIRED;
+	return err;
 }
 
 enum err

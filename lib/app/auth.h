@@ -22,8 +22,9 @@ enum err auth_apply(struct app *app, struct request *req, struct str apikey,
 
 /*
  * For endpoints with AUTH_APIKEY that want to know their user after all.
- * auth_demand() answers as AUTH_USER does; auth_recognise() refuses nobody and
- * fills in the user of a token that is good.
+ * auth_demand() answers as AUTH_USER does; auth_recognise() fills in the user of
+ * a token that is good and refuses nobody but who has only to refresh: to take
+ * him for nobody would leave behind what is his.
  */
 enum err auth_demand(struct app *app, struct request *req, struct response *res,
     bool *ret_answered);

@@ -103,11 +103,8 @@ tokens_read_access(const struct app *app, struct arena *arena, struct str token,
 	}
 	if (c.issued_at_s > now_s + TOKEN_LEEWAY_S)
 		return TOKEN_BAD;
-	if (c.expires_at_s <= now_s)
-		return TOKEN_EXPIRED;
-
 	*ret_claims = c;
-	return TOKEN_OK;
+	return c.expires_at_s <= now_s ? TOKEN_EXPIRED : TOKEN_OK;
 }
 
 static void

@@ -30,8 +30,8 @@ struct access_claims {
 enum token_verdict { TOKEN_OK, TOKEN_EXPIRED, TOKEN_BAD };
 
 /*
- * Remembers the tokens that it has read: keys and configuration must be the same
- * as long as the process lives.
+ * What a token says, unless it is TOKEN_BAD.  Remembers those that it has read:
+ * keys and configuration must be the same as long as the process lives.
  */
 enum token_verdict
 tokens_read_access(const struct app *app, struct arena *arena, struct str token,

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/accounts.h"
+#include "domain/events.h"
+#include "domain/pushes.h"
 #include "domain/sessions.h"
 
 #include <assert.h>
@@ -190,27 +192,48 @@ struct ban {
 	int64_t now_ms;
 };
 
+/*
+ * The sessions of who is banned open nothing, but stay to say so; with the ban
+ * they end.
+ */
+static enum err
+settle_sessions(struct db *db, const struct ban *ban)
+{
+	enum err err;
+
+	if (!ban->banned)
+		return sessions_end_all(db, ban->user_id, ban->now_ms);
+	err = pushes_forget_user(db, ban->user_id);
+	if (err == OK)
+		err = events_append(db, EVENT_SESSION, ban->user_id, NULL,
+		    ban->now_ms);
+	return err;
+}
+
 static enum err
 set_banned(struct db *db, void *arg)
 {
 	static const char sql[] =
 	    "UPDATE users SET status = ?2, updated_at_ms = ?3"
-	    " WHERE id = ?1 AND status <> 'deleted'";
+	    " WHERE id = ?1 AND status = ?4";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	const struct ban *ban = arg;
+	struct account account;
 	int64_t changes;
 	enum err err;
 
+	err = accounts_get(db, ban->user_id, &account);
+	if (err == OK && account.status == ACCOUNT_DELETED)
+		err = ERR_USER_NOT_FOUND;
+	if (err != OK)
+		return err;
 	db_bind_uuid(stmt, 1, ban->user_id);
 	db_bind_text(stmt, 2, ban->banned ? "banned" : "active");
 	db_bind_int64(stmt, 3, ban->now_ms);
+	db_bind_text(stmt, 4, ban->banned ? "active" : "banned");
 	err = db_run_changes(stmt, &changes);
-	if (err != OK)
-		return err;
-	if (changes == 0)
-		return ERR_USER_NOT_FOUND;
-	return ban->banned ? sessions_end_all(db, ban->user_id, ban->now_ms) :
-			     OK;
+	/* Who is banned, or not, already: nothing changes. */
+	return err != OK || changes == 0 ? err : settle_sessions(db, ban);
 }
 
 enum err

@@ -8,8 +8,8 @@
  * Accounts: who a user is.
  *
  * A row of users outlives the account it was: ledger entries and purchases
- * point to it.  A deleted or banned account has no session, so nobody can act
- * for it.
+ * point to it.  A deleted account has no session, and those of a banned one open
+ * nothing, so nobody can act for it.
  */
 
 enum account_status { ACCOUNT_ACTIVE, ACCOUNT_BANNED, ACCOUNT_DELETED };
@@ -71,8 +71,9 @@ enum err accounts_set_metadata(struct db *db, const struct account *account,
     struct str metadata, int64_t now_ms);
 
 /*
- * Bans (and ends all sessions) or lifts a ban, in a transaction of its own.
- * Errors: ERR_USER_NOT_FOUND.
+ * Bans, or lifts a ban, in a transaction of its own.  From then on the sessions
+ * open nothing; their tokens are told why until the ban is lifted, and are
+ * worth nothing afterwards.  Errors: ERR_USER_NOT_FOUND.
  */
 enum err accounts_set_banned(struct db *db, const struct uuid *user_id,
     bool banned, int64_t now_ms);

@@ -185,9 +185,9 @@ const struct audit_check audit_checks[] = {
 	    "  AND j.user_id = o.user_id AND j.state = 'completed'"
 	    "  AND j.is_hidden = 0)" },
 
-	{ 10, "somebody is signed in to an account that is not active",
+	{ 10, "somebody is signed in to an account that is deleted",
 	    "SELECT u.id FROM sessions s JOIN users u ON u.id = s.user_id"
-	    " WHERE u.status <> 'active' GROUP BY u.id" },
+	    " WHERE u.status = 'deleted' GROUP BY u.id" },
 	{ 10, "the guest has an Apple ID",
 	    "SELECT id FROM users WHERE is_guest = 1"
 	    " AND apple_sub IS NOT NULL" },

@@ -207,7 +207,7 @@ test("nobody is let in any more, in no area", async () => {
 		}
 	}
 	assertError(await refresh(eve), 400, "refresh_token_not_found", "auth");
-	assertError(await refresh(bob), 400, "refresh_token_not_found", "auth");
+	assertError(await refresh(bob), 400, "user_banned", "auth");
 });
 
 test("a ban that is lifted needs a new session", async () => {
