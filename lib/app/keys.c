@@ -257,6 +257,8 @@ load(const char *state_dir, const char *anon_key, bool for_streams,
 	buf_init(&content, 4096);
 	ok = load_files(state_dir, anon_key, for_streams, keys, &content,
 	    problem);
+	(void)crypto_auth_hmacsha256_init(&keys->link_mac, keys->storage,
+	    KEY_BYTES);
 	if (content.ptr != NULL)
 		sodium_memzero(content.ptr, content.capacity_bytes);
 	buf_free(&content);

@@ -5,6 +5,8 @@
 #include "base/buf.h"
 #include "wire/jwt.h"
 
+#include <sodium.h>
+
 /*
  * The secrets of an installation, one file each below STATE_DIR/keys (mode
  * 0600, directory 0700).  They are made once by `rendio init`, never stored
@@ -18,6 +20,8 @@ struct keys {
 	uint8_t refresh[KEY_BYTES]; /* authenticates refresh tokens */
 	uint8_t device[KEY_BYTES]; /* hashes device ids */
 	uint8_t storage[KEY_BYTES]; /* signs links to files */
+	/* How the MAC of every link begins: half of its work, done once. */
+	crypto_auth_hmacsha256_state link_mac;
 	uint8_t webhook[KEY_BYTES]; /* MACs in webhook URLs */
 	uint8_t sandbox[KEY_BYTES]; /* the stand-ins of sandbox mode */
 	uint8_t apple[KEY_BYTES]; /* seals Apple's refresh tokens */

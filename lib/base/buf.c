@@ -73,7 +73,13 @@ buf_append(struct buf *b, struct str s)
 void
 buf_append_char(struct buf *b, char c)
 {
-	buf_append(b, (struct str){ &c, 1 });
+	char *at = buf_reserve(b, 1);
+
+	if (at == NULL)
+		return;
+	at[0] = c;
+	at[1] = '\0';
+	b->len++;
 }
 
 void

@@ -98,11 +98,17 @@ http_percent_decode(struct arena *arena, struct str text, bool plus_is_space,
 void
 http_percent_encode(struct str s, struct buf *out)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		if (is_unreserved(s.ptr[i]))
-			buf_append_char(out, s.ptr[i]);
-		else
-			buf_appendf(out, "%%%02X", (unsigned char)s.ptr[i]);
+	while (s.len > 0) {
+		size_t plain = 0;
+
+		while (plain < s.len && is_unreserved(s.ptr[plain]))
+			plain++;
+		buf_append(out, (struct str){ s.ptr, plain });
+		if (plain == s.len)
+			break;
+		buf_appendf(out, "%%%02X", (unsigned char)s.ptr[plain]);
+		s.ptr += plain + 1;
+		s.len -= plain + 1;
 	}
 }
 

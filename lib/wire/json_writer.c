@@ -66,9 +66,29 @@ append_escape(struct buf *buf, char c)
 	}
 }
 
+/* A text that needs no escapes, as nearly all do. */
+static void
+append_plain(struct buf *buf, struct str s)
+{
+	char *at = buf_reserve(buf, s.len + 2);
+
+	if (at == NULL)
+		return;
+	at[0] = '"';
+	if (s.len > 0)
+		memcpy(at + 1, s.ptr, s.len);
+	at[s.len + 1] = '"';
+	at[s.len + 2] = '\0';
+	buf->len += s.len + 2;
+}
+
 static void
 append_string(struct buf *buf, struct str s)
 {
+	if (plain_prefix(s) == s.len) {
+		append_plain(buf, s);
+		return;
+	}
 	buf_append_char(buf, '"');
 	while (s.len > 0) {
 		const size_t plain = plain_prefix(s);
