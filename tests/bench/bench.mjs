@@ -329,14 +329,16 @@ process.env.RENDIO_BUILD = await addConstants();
 const { start } = await import("../api/support/instance.mjs");
 const { endpoints } = await import("../api/support/endpoints.mjs");
 const { id, sql } = await import("../api/support/database.mjs");
-const rendio = await start({ env: { RENDIO_GRANT_CREDITS: "10000",
-	RENDIO_JOBS_OPEN_MAX_FREE: "10000", RENDIO_PROVIDER_CONCURRENCY: "32" } });
+const rendio = await start({ directory: work, env: {
+	RENDIO_GRANT_CREDITS: "10000", RENDIO_JOBS_OPEN_MAX_FREE: "10000",
+	RENDIO_PROVIDER_CONCURRENCY: "32" } });
 try {
-	if (wanted("memory")) {
-		await untilIdle(rendio);
-		benchMemory(rendio, "idle", 60);
-		await benchColdStart(rendio);
-	}
+	if (wanted("memory"))
+		await table.attempt("memory, idle", async () => {
+			await untilIdle(rendio);
+			benchMemory(rendio, "idle", 60);
+			await benchColdStart(rendio);
+		});
 	const users = await makeUsers(rendio, USERS);
 	for (const [name, bench] of Object.entries({
 		submission: benchSubmission,
@@ -345,12 +347,9 @@ try {
 		memory: benchLoad,
 	}))
 		if (wanted(name))
-			await bench(rendio, users);
-	const audit = await rendio.cli("audit");
-	table.info("`rendio audit` afterwards", audit.code === 0 ? "clean" :
-	    `NOT clean: ${audit.stdout.trim().split("\n").at(-1)}`);
+			await table.attempt(name, () => bench(rendio, users));
+	await table.audit(rendio);
 } finally {
+	table.print(where);
 	await rendio.stop();
 }
-
-table.print(where);

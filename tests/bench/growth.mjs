@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// growth.mjs BUILD [JOBS...] -- what the reads cost as the tables grow: backends
+// growth.mjs BUILD [make] [JOBS...] -- what the reads cost as the tables grow: backends
 // with 10^4 and 10^6 jobs (or so many), side by side and asked in turn, and in
 // the largest users with 20 to 100,000 jobs.  Prints markdown.
 //
 // A million jobs are about a gigabyte in $TMPDIR; what has no room is left out by
-// name.
+// name.  With STATES=DIRECTORY they are made there and stay, to be asked again;
+// "make" makes them and asks nothing.
 
 import { spawn } from "node:child_process";
 import fs from "node:fs";
@@ -24,7 +25,8 @@ const ROUND_S = 2;
 const FLAT = 1.15;
 
 const programs = path.resolve(process.argv[2] ?? "build");
-const sizes = process.argv.slice(3).map(Number);
+const makesOnly = process.argv[3] === "make";
+const sizes = process.argv.slice(makesOnly ? 4 : 3).map(Number);
 process.env.RENDIO_BUILD = programs;
 const { plainEnv, start } = await import("../api/support/instance.mjs");
 const { sql } = await import("../api/support/database.mjs");
@@ -86,8 +88,7 @@ COMMIT;
 PRAGMA journal_mode = WAL;
 `;
 
-async function makeState(jobs, histories) {
-	const dir = fs.mkdtempSync(path.join(work, "state-"));
+async function makeState(dir, jobs, histories) {
 	const env = { ...plainEnv(), RENDIO_STATE_DIR: dir };
 	await run(path.join(programs, "rendio"), ["init"], { env });
 	await new Promise((resolve, reject) => {
@@ -99,7 +100,6 @@ async function makeState(jobs, histories) {
 		    reject(new Error(`the tables could not be filled: ${code}`)));
 		child.stdin.end(fill(jobs, histories, Date.now() - 86_400_000));
 	});
-	return dir;
 }
 
 /** Requests of users like the real one whose token is given. */
@@ -140,17 +140,25 @@ const started = [];
 
 async function startOne(jobs) {
 	const what = `${whole(jobs)} jobs`;
-	const free = fs.statfsSync(work);
-	// Twice: filling needs room of its own.
-	if (2 * jobs * BYTES_A_JOB > free.bavail * free.bsize) {
-		say(`left out, the disk has no room: ${what}`);
-		return;
-	}
-	say(`making ${what}`);
-	const began = Date.now();
+	const dir = path.join(process.env.STATES ?? work, `jobs-${jobs}`);
 	const histories = HISTORIES.filter((count) => count * 10 <= jobs);
-	const rendio = await start({ stateDir: await makeState(jobs, histories) });
-	say(`made in ${whole((Date.now() - began) / 1000)} s`);
+	if (!fs.existsSync(dir)) {
+		const free = fs.statfsSync(path.dirname(dir));
+		// Twice: filling needs room of its own.
+		if (2 * jobs * BYTES_A_JOB > free.bavail * free.bsize) {
+			table.info(what, "left out, the disk has no room");
+			return;
+		}
+		say(`making ${what}`);
+		const began = Date.now();
+		fs.mkdirSync(`${dir}.new`, { mode: 0o700 });
+		await makeState(`${dir}.new`, jobs, histories);
+		fs.renameSync(`${dir}.new`, dir);
+		say(`made in ${whole((Date.now() - began) / 1000)} s`);
+	}
+	if (makesOnly)
+		return;
+	const rendio = await start({ stateDir: dir });
 	const guest = await rendio.guest("model");
 	await stopWorker(rendio);
 	started.push({ what, rendio, guest, jobs, histories });
@@ -159,6 +167,8 @@ async function startOne(jobs) {
 try {
 	for (const jobs of sizes.length > 0 ? sizes : SIZES)
 		await startOne(jobs);
+	if (makesOnly)
+		process.exit();
 	for (const [name, target] of Object.entries(READS)) {
 		for (const one of started)
 			one.requests = await requestsOf(one.rendio, one.guest, target,
@@ -175,7 +185,7 @@ try {
 			    `user_id = ${ownerOf(count)} LIMIT 1`) });
 	await compare("get-video-jobs", owners);
 } finally {
+	table.print(where);
 	for (const { rendio } of started)
-		await rendio.stop();
+		await (process.env.STATES ? rendio.halt() : rendio.stop());
 }
-table.print(where);

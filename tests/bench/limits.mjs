@@ -78,7 +78,8 @@ async function main() {
 	process.env.RENDIO_BUILD = process.argv[2] ?? "build";
 	const { start } = await import("../api/support/instance.mjs");
 	const { id, sql } = await import("../api/support/database.mjs");
-	const rendio = await start({ env: { RENDIO_GRANT_CREDITS: "10000",
+	const rendio = await start({ directory: os.tmpdir(), env: {
+		RENDIO_GRANT_CREDITS: "10000",
 		RENDIO_LIMIT_GENERATE_GUEST_PER_H: "5",
 		RENDIO_JOBS_OPEN_MAX_PREMIUM: "10000" } });
 	const rows = [];

@@ -192,6 +192,22 @@ export class Table {
 		this.lines.push(`| ${what} | | ${measured} | |`);
 	}
 
+	/** What fails is named, ends the run with 1, and keeps nothing else away. */
+	async attempt(what, body) {
+		try {
+			await body();
+		} catch (error) {
+			process.exitCode = 1;
+			this.info(what, `NOT measured: ${error.message}`);
+		}
+	}
+
+	async audit(rendio) {
+		const { code, stdout } = await rendio.cli("audit");
+		this.info("`rendio audit` afterwards", code === 0 ? "clean" :
+		    `NOT clean: ${stdout.trim().split("\n").at(-1)}`);
+	}
+
 	print(title) {
 		process.stdout.write(`${title}\n\n| what | goal | measured | |\n` +
 		    `| --- | --- | --- | --- |\n${this.lines.join("\n")}\n\n`);

@@ -122,15 +122,14 @@ async function benchDisk(rendio, users) {
 }
 
 async function withInstance(env, bench) {
-	const rendio = await start({ env: { RENDIO_GRANT_CREDITS: "10000",
+	const rendio = await start({ directory: work, env: {
+		RENDIO_GRANT_CREDITS: "10000",
 		RENDIO_JOBS_OPEN_MAX_FREE: "10000", ...env } });
 	try {
 		const users = await makeUsers(rendio, USERS);
 		await stopWorker(rendio);
 		await bench(rendio, users);
-		const audit = await rendio.cli("audit");
-		table.info("`rendio audit` afterwards", audit.code === 0 ? "clean" :
-		    `NOT clean: ${audit.stdout.trim().split("\n").at(-1)}`);
+		await table.audit(rendio);
 	} finally {
 		await rendio.stop();
 	}
@@ -138,7 +137,7 @@ async function withInstance(env, bench) {
 
 const where = await machine(programs);
 if (wanted("generate"))
-	await withInstance({}, benchGenerate);
+	await table.attempt("generate", () => withInstance({}, benchGenerate));
 if (wanted("disk"))
-	await withInstance(SLOW, benchDisk);
+	await table.attempt("disk", () => withInstance(SLOW, benchDisk));
 table.print(where);

@@ -4,6 +4,9 @@
 // ours, in turn, each behind an nginx with TLS and the same certificate.
 // Prints markdown.  A peer that cannot be started is named and left out.
 //
+// A read costs nginx with its TLS more than it costs ours, so reads are compared
+// once more without TLS, through one nginx that does nothing else.
+//
 // The same checks (signature and life of the token, its session, the status of
 // the user, whose job it is), the same rows in one transaction, and each order
 // on the disk before it is answered (synchronous = FULL).  Left out in the
@@ -12,24 +15,30 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createHmac, randomUUID } from "node:crypto";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { column, cpu_ms, get, giveJobs, load, machine, makeUsers, median, orders,
-	PROMPT, run, say, spread, Table, whole, work } from "./load.mjs";
+	post, PROMPT, say, spread, Table, together, whole, work } from "./load.mjs";
+import { PARSE_PORT, startParse } from "./peers/parse.mjs";
 
 const USERS = 256;
 const ROUNDS = 3;
-const ROUND_S = 3;
+const ROUND_S = 2;
 const CLIENTS = 16;
 const ORDER_CLIENTS = 64;
 const JOBS = 20;
 const TIMES_BETTER = 3;
-const NODE_PORT = 18081, NODE_TLS_PORT = 18444, PHP_TLS_PORT = 18445;
+const NODE_PORT = 18081;
+// Each server speaks TLS at the first and none at the second.
+const NODE = [18444, 18454], PHP = [18445, 18455], PARSE = [18446, 18456];
+const OURS_PLAIN = 18457;
+const READS = ["get-user-credits", "get-video-status", "get-video-jobs"];
 
 const here = new URL("peers/", import.meta.url).pathname;
 const build = path.resolve(process.argv[2] ?? "build");
 process.env.RENDIO_BUILD = build;
-const { start } = await import("../api/support/instance.mjs");
+const { root, start } = await import("../api/support/instance.mjs");
 
 const SECRET = randomUUID();
 const base64url = (value) =>
@@ -80,14 +89,22 @@ process.once("exit", () => children.forEach((child) => child.kill()));
 
 function keep(program, args, env = {}) {
 	const child = spawn(program, args, { env: { ...process.env, ...env },
-		stdio: ["ignore", "ignore", "inherit"] });
-	child.on("error", () => {});
+		cwd: os.tmpdir(), stdio: ["ignore", "ignore", "inherit"] });
+	child.ended = new Promise((resolve) => {
+		child.once("error", resolve);
+		child.once("exit", resolve);
+	});
 	children.push(child);
 	return child;
 }
 
+async function endAll() {
+	children.forEach((child) => child.kill());
+	await Promise.all(children.map((child) => child.ended));
+}
+
 const startNode = (file) => keep(process.execPath,
-    [path.join(here, "fastify.mjs")], { PORT: String(NODE_PORT),
+    [path.join(here, "node/fastify.mjs")], { PORT: String(NODE_PORT),
 	DATABASE: file, SECRET, NODE_ENV: "production" });
 
 function startPhp() {
@@ -104,12 +121,17 @@ pm.max_children = 8
 		"-d", "opcache.enable=1", "-d", "opcache.validate_timestamps=0"]);
 }
 
-/** One nginx before both, with the settings of ours that matter. */
+/** One nginx before all, with the settings of ours that matter. */
 function startNginx(rendio, phpDatabase) {
-	const server = (port, location) => `server {
-		listen 127.0.0.1:${port} ssl http2 backlog=4096;
+	const server = ([secure, plain], location) => `server {
+		listen 127.0.0.1:${secure} ssl http2 backlog=4096;
+		listen 127.0.0.1:${plain} backlog=4096;
 		location / { ${location} }
 	}`;
+	const own = READS.map((name) => `location = /functions/v1/${name} {
+		include ${root}/nginx/fastcgi.conf;
+		fastcgi_pass unix:${rendio.file("sv", name, "socket")};
+	}`).join("\n");
 	fs.writeFileSync(path.join(work, "nginx.conf"), `
 user root root;
 worker_processes auto;
@@ -128,10 +150,15 @@ http {
 	fastcgi_temp_path ${work}/fastcgi;
 	scgi_temp_path ${work}/scgi;
 	uwsgi_temp_path ${work}/uwsgi;
+	proxy_http_version 1.1;
+	proxy_set_header Connection "";
 	upstream node { server 127.0.0.1:${NODE_PORT}; keepalive 64; }
-	${server(NODE_TLS_PORT, `proxy_pass http://node;
-		proxy_http_version 1.1; proxy_set_header Connection "";`)}
-	${server(PHP_TLS_PORT, `include /etc/nginx/fastcgi_params;
+	upstream parse { server 127.0.0.1:${PARSE_PORT}; keepalive 64; }
+	map $msec $rendio_request_time_ms { ~^([0-9]+)\\.([0-9]+) $1$2; }
+	server { listen 127.0.0.1:${OURS_PLAIN} backlog=4096; ${own} }
+	${server(NODE, "proxy_pass http://node;")}
+	${server(PARSE, "proxy_pass http://parse;")}
+	${server(PHP, `include /etc/nginx/fastcgi_params;
 		fastcgi_param SCRIPT_FILENAME ${here}index.php;
 		fastcgi_param DATABASE ${phpDatabase};
 		fastcgi_param SECRET ${SECRET};
@@ -142,36 +169,57 @@ http {
 		path.join(work, "nginx.conf"), "-g", "daemon off;"]);
 }
 
-/** Waits for the peer's first right answer; false when there is none. */
-async function answers(peer) {
-	const args = ["-sk", "-m", "2", "-H", `Authorization: ${
-	    peer.users[0].headers.Authorization}`, `${peer.url}/get-user-credits`];
+/** Waits for the peer's first right answer. */
+async function untilItAnswers(peer) {
+	const [user] = peer.users;
+	const args = ["-sk", "-m", "2", ...Object.entries(user.headers).flatMap(
+	    ([name, value]) => ["-H", `${name}: ${value}`]),
+	...peer.curl, `${peer.url}${peer.prefix}get-user-credits`];
 	for (let n = 0; n < 50; n++) {
-		const { stdout } = await run("curl", args).catch(() => ({}));
+		const { stdout } = spawnSync("curl", args, { encoding: "utf8" });
 		if (stdout?.includes('"credits_remaining":1000000'))
-			return true;
+			return;
 		await sleep(200);
 	}
-	return false;
+	throw new Error("it gives no right answer");
 }
 
+/** By the method and with the parameters that each is asked with. */
+const byGet = { curl: [], ask: (target, user, params) =>
+    get(`${target}${params ? `?${new URLSearchParams(params)}` : ""}`,
+	user.headers) };
+const byPost = { curl: ["-d", "{}", "-H", "Content-Type: application/json"],
+	ask: (target, user, params = {}) =>
+	    post(target, user.headers, JSON.stringify(params)) };
+
+const at = ([secure, plain]) => ({ url: `https://127.0.0.1:${secure}`,
+	plain_url: `http://127.0.0.1:${plain}` });
+
+let nginx;
+
 async function startPeers(rendio) {
-	const node = await makeDatabase("node"), php = await makeDatabase("php");
-	startNginx(rendio, php.file);
-	const peers = [
-		{ name: "Node (Fastify, better-sqlite3)", users: node.users,
-			child: startNode(node.file),
-			url: `https://127.0.0.1:${NODE_TLS_PORT}`, prefix: "/" },
-		{ name: "PHP-FPM (PDO, SQLite)", users: php.users,
-			child: startPhp(), url: `https://127.0.0.1:${PHP_TLS_PORT}`,
-			prefix: "/" },
-	];
+	const php = await makeDatabase("php"), node = await makeDatabase("node");
+	nginx = startNginx(rendio, php.file);
+	const peers = {
+		"Node (Fastify, better-sqlite3)": async () => ({ ...byGet,
+			...at(NODE), prefix: "/", users: node.users,
+			children: [startNode(node.file)] }),
+		"PHP-FPM (PDO, SQLite)": async () => ({ ...byGet, ...at(PHP),
+			prefix: "/", users: php.users, children: [startPhp()] }),
+		"Parse Server, PostgreSQL": async () => ({ ...byPost,
+			...at(PARSE), prefix: "/parse/functions/",
+			...await startParse(keep, SECRET, USERS, JOBS) }),
+	};
 	const started = [];
-	for (const peer of peers) {
-		if (await answers(peer))
+	for (const [name, startPeer] of Object.entries(peers)) {
+		say(`starting ${name}`);
+		try {
+			const peer = { name, ...await startPeer() };
+			await untilItAnswers(peer);
 			started.push(peer);
-		else
-			say(`left out, it does not start: ${peer.name}`);
+		} catch (error) {
+			table.info(name, `left out: ${error.message.split("\n")[0]}`);
+		}
 	}
 	return started;
 }
@@ -179,67 +227,96 @@ async function startPeers(rendio) {
 async function ours(rendio) {
 	const users = await makeUsers(rendio, USERS);
 	await giveJobs(rendio, users.slice(0, 8), JOBS);
-	return { name: "ours", users, url: rendio.url, prefix: "/functions/v1/" };
+	return { name: "ours", users, ...byGet, url: rendio.url,
+		plain_url: `http://127.0.0.1:${OURS_PLAIN}`,
+		prefix: "/functions/v1/" };
 }
 
-const WORK = {
-	"get-user-credits": [CLIENTS, ({ users, prefix }) => users.map((user) =>
-	    get(`${prefix}get-user-credits`, user.headers))],
-	"get-video-status": [CLIENTS, ({ users, prefix }) => users.slice(0, 8)
-	    .flatMap((user) => user.jobs.map((job) =>
-		get(`${prefix}get-video-status?job_id=${job}`, user.headers)))],
-	[`get-video-jobs, a page of ${JOBS}`]: [CLIENTS, ({ users, prefix }) =>
-	    users.slice(0, 8).map((user) =>
-		get(`${prefix}get-video-jobs`, user.headers))],
-	[`generate-video, ${ORDER_CLIENTS} clients`]: [ORDER_CLIENTS,
-	    ({ users, prefix }) => orders(`${prefix}generate-video`, users)],
-};
+const WORK = [
+	{ name: "get-user-credits", clients: CLIENTS,
+		requests: ({ users, prefix, ask }) => users.map((user) =>
+		    ask(`${prefix}get-user-credits`, user)) },
+	{ name: "get-video-status", clients: CLIENTS,
+		requests: ({ users, prefix, ask }) => users.slice(0, 8)
+		    .flatMap((user) => user.jobs.map((job_id) =>
+			ask(`${prefix}get-video-status`, user, { job_id }))) },
+	{ name: "get-video-jobs", clients: CLIENTS,
+		requests: ({ users, prefix, ask }) => users.slice(0, 8)
+		    .map((user) => ask(`${prefix}get-video-jobs`, user)) },
+	{ name: "generate-video", clients: ORDER_CLIENTS,
+		requests: ({ users, prefix }) =>
+		    orders(`${prefix}generate-video`, users) },
+];
+
+/** One round of one of them, with the processor time in nginx and behind it. */
+async function measureOne(rendio, one, isPlain, { name, clients, requests }) {
+	const behind = one.children?.map((child) => child.pid) ??
+	    [rendio.supervised(name)];
+	const router = one.children || isPlain ? nginx.pid :
+	    rendio.supervised("nginx");
+	const spent_ms = (pids) =>
+	    pids.reduce((sum, pid) => sum + cpu_ms(pid), 0);
+	const behind_ms = spent_ms(behind), router_ms = spent_ms([router]);
+	const row = await load(isPlain ? one.plain_url : one.url, requests(one),
+	    ROUND_S, { clients });
+	const each_us = (ms) => ms * 1000 / row.requests;
+	return { ...row, cpu_us: each_us(spent_ms(behind) - behind_ms),
+		nginx_us: each_us(spent_ms([router]) - router_ms) };
+}
+
+/** Rounds of all in turn, and what they say. */
+async function compare(rendio, all, task, isPlain) {
+	const what = `${task.name}${isPlain ? " without TLS" : ""}`;
+	const got = new Map(all.map((one) => [one, []]));
+	for (let i = 0; i < ROUNDS; i++)
+		for (const one of all) {
+			say(`${what}, ${one.name}, round ${i + 1}`);
+			got.get(one).push(await measureOne(rendio, one, isPlain,
+			    task));
+		}
+	const [mine, ...theirs] = all.map((one) => ({ name: one.name,
+		...together(got.get(one)),
+		nginx_us: median(column(got.get(one), "nginx_us")),
+		cpu_us: median(column(got.get(one), "cpu_us")) }));
+	for (const one of [mine, ...theirs])
+		table.info(`${what}: ${one.name}`, `${whole(one.rate)}/s, ` +
+		    `${spread(one)}; processor ${whole(one.nginx_us)} µs in` +
+		    ` nginx, ${whole(one.cpu_us)} µs behind it`);
+	return { mine, theirs };
+}
+
+/** How ours compares with the best, and with the one that needs least. */
+async function compareBoth(rendio, all, task) {
+	const { name } = task;
+	const { mine, theirs } = await compare(rendio, all, task, false);
+	if (theirs.length === 0)
+		return;
+	const best = Math.max(...column(theirs, "rate"));
+	table.goal(`${name}: ours / the best peer`, `≥ ${TIMES_BETTER}`,
+	    (mine.rate / best).toFixed(1), mine.rate >= TIMES_BETTER * best);
+	table.info(`${name}: processor time behind nginx, the peer that needs` +
+	    " least / ours",
+	(Math.min(...column(theirs, "cpu_us")) / mine.cpu_us).toFixed(1));
+	if (!READS.includes(name))
+		return;
+	const plain = await compare(rendio, all, task, true);
+	table.info(`${name} without TLS: ours / the best peer`, (plain.mine.rate /
+	    Math.max(...column(plain.theirs, "rate"))).toFixed(1));
+}
 
 const table = new Table();
 const where = await machine(build);
-const rendio = await start({ env: { RENDIO_GRANT_CREDITS: "10000",
-	RENDIO_JOBS_OPEN_MAX_FREE: "10000",
+const rendio = await start({ directory: work, env: {
+	RENDIO_GRANT_CREDITS: "10000", RENDIO_JOBS_OPEN_MAX_FREE: "10000",
 	RENDIO_PROVIDER_CONCURRENCY: "32" } });
 try {
 	const all = [await ours(rendio), ...await startPeers(rendio)];
-	for (const [what, [clients, requests]] of Object.entries(WORK)) {
-		const got = new Map(all.map((one) => [one, []]));
-		for (let i = 0; i < ROUNDS; i++)
-			for (const one of all) {
-				say(`${what}, ${one.name}, round ${i + 1}`);
-				const root = one.child?.pid ??
-				    rendio.supervised(what.split(",")[0]);
-				const before_ms = cpu_ms(root);
-				const row = await load(one.url, requests(one),
-				    ROUND_S, { clients });
-				row.cpu_us = (cpu_ms(root) - before_ms) * 1000 /
-				    row.requests;
-				got.get(one).push(row);
-			}
-		const [mine, ...theirs] = all.map((one) => ({ name: one.name,
-			rate: median(column(got.get(one), "rate")),
-			cpu_us: median(column(got.get(one), "cpu_us")),
-			p50_us: median(column(got.get(one), "p50_us")),
-			p99_us: median(column(got.get(one), "p99_us")),
-			max_us: Math.max(...column(got.get(one), "max_us")) }));
-		const best = theirs.toSorted((a, b) => b.rate - a.rate)[0];
-		for (const { name, rate, cpu_us, ...waits } of [mine, ...theirs])
-			table.info(`${what}: ${name}`, `${whole(rate)}/s, ` +
-			    `${spread(waits)}, ${whole(cpu_us)} µs of processor` +
-			    " behind nginx");
-		if (best)
-			table.goal(`${what}: ours / the best peer`,
-			    `≥ ${TIMES_BETTER}`,
-			    (mine.rate / best.rate).toFixed(1),
-			    mine.rate >= TIMES_BETTER * best.rate);
-		const frugal = theirs.toSorted((a, b) => a.cpu_us - b.cpu_us)[0];
-		if (frugal)
-			table.info(`${what}: processor time behind nginx, the most` +
-			    " frugal peer / ours",
-			    (frugal.cpu_us / mine.cpu_us).toFixed(1));
-	}
+	for (const task of WORK)
+		await table.attempt(task.name, () =>
+		    compareBoth(rendio, all, task));
+	await table.audit(rendio);
 } finally {
-	children.forEach((child) => child.kill());
+	await endAll();
 	await rendio.stop();
+	table.print(where);
 }
-table.print(where);

@@ -24,7 +24,7 @@ const { start, until } = await import("../api/support/instance.mjs");
 
 async function backend(options) {
 	const fal = await Fal.start({ queue_ms: 1, ...options });
-	const rendio = await start({ env: { ...fal.env,
+	const rendio = await start({ directory: os.tmpdir(), env: { ...fal.env,
 		RENDIO_GRANT_CREDITS: "10000", RENDIO_FFMPEG: "",
 		RENDIO_PROVIDER_CONCURRENCY: "4",
 		RENDIO_JOBS_OPEN_MAX_FREE: "10000" } });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // streams.mjs BUILD [STREAMS] -- what idle streams cost, how fast a change is
-// with its phone, and what the API notices of both.  Prints rows of markdown.
+// with its phone, and what the API notices of both.  Prints markdown.
 //
 // Each stream is a phone of its own: one user, one TLS connection.  (A browser
 // has many streams in one; that costs less.)
@@ -13,6 +13,7 @@ import https from "node:https";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { machine, say, Table, whole, work } from "./load.mjs";
 
 process.env.RENDIO_BUILD = path.resolve(process.argv[2] ?? "build");
 const { build, start } = await import("../api/support/instance.mjs");
@@ -26,14 +27,9 @@ const SECONDS = 20;
 const OPEN_AT_ONCE = 50;
 const REQUESTS = 1500;
 
-const whole = (number) => Math.round(number).toLocaleString("en");
 const at = (sorted, share) =>
     sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 const ms = (number) => number.toFixed(1);
-
-function say(text) {
-	process.stderr.write(`${text}\n`);
-}
 
 /** Users with a session and a job each, as device-check would make them. */
 async function makeUsers(rendio, model) {
@@ -155,7 +151,8 @@ async function publish(rendio, users) {
 	return { took: took.sort((a, b) => a - b), lost, told: told.length };
 }
 
-const rendio = await start();
+const where = await machine(build);
+const rendio = await start({ directory: work });
 let failed = false;
 try {
 	const guest = await rendio.guest("bench");
@@ -190,26 +187,24 @@ try {
 	const busy = memory(rendio);
 	const cut = users.filter((user) => user.is_cut).length;
 	const total = idle.nginx + idle.engine;
-	const row = (what, wanted, measured, met) =>
-	    process.stdout.write(`| ${what} | ${wanted} | ${measured} | ${met ===
-		undefined ? "" : met ? "met" : "NOT met"} |\n`);
-
-	row(`memory (PSS) of nginx and the engine, ${whole(STREAMS)} idle ` +
+	const table = new Table();
+	table.goal(`memory (PSS) of nginx and the engine, ${whole(STREAMS)} idle ` +
 	    "streams, each its own TLS connection", "≤ 100 MB",
 	    `${ms(total)} MB: nginx ${ms(idle.nginx)}, engine ` +
 	    `${ms(idle.engine)}; before ${ms(before.nginx)} and ` +
 	    `${ms(before.engine)}, after the load ${ms(busy.nginx)} and ` +
 	    `${ms(busy.engine)}`, total <= 100);
-	row("opening them", "", `${ms(opening_s)} s`);
-	row(`from the commit to the phone at ${RATE} changes/s, p99`,
+	table.info("opening them", `${ms(opening_s)} s`);
+	table.goal(`from the commit to the phone at ${RATE} changes/s, p99`,
 	    "≤ 50 ms", `${ms(at(took, 0.99))} ms (p50 ${ms(at(took, 0.5))}, ` +
 	    `max ${ms(took.at(-1))}; ${whole(took.length)} of ` +
 	    `${whole(told)} told)`, at(took, 0.99) <= 50);
-	row("get-user-credits beside it, one client, p50", "≤ 1.2×",
+	table.goal("get-user-credits beside it, one client, p50", "≤ 1.2×",
 	    `${(at(beside, 0.5) / at(alone, 0.5)).toFixed(2)}× ` +
 	    `(${ms(at(alone, 0.5))} → ${ms(at(beside, 0.5))} ms; p99 ` +
 	    `${ms(at(alone, 0.99))} → ${ms(at(beside, 0.99))} ms)`,
 	    at(beside, 0.5) <= 1.2 * at(alone, 0.5));
+	table.print(where);
 	failed = lost > 0 || cut > 0;
 	if (failed)
 		say(`${lost} changes were not told, ${cut} streams were cut`);

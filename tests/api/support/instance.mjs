@@ -386,11 +386,13 @@ function roomForStates() {
 
 /**
  * Starts an instance.  env: more settings; stateDir: one that exists already;
- * prepare(stateDir): called before the start; programs: a directory of others.
+ * directory: where to make one; prepare(stateDir): called before the start;
+ * programs: a directory of others.
  */
-export async function start({ env = {}, stateDir, prepare, programs } = {}) {
+export async function start({ env = {}, stateDir, directory, prepare,
+    programs } = {}) {
 	const dir = stateDir ??
-	    fs.mkdtempSync(path.join(roomForStates(), "rendio-"));
+	    fs.mkdtempSync(path.join(directory ?? roomForStates(), "rendio-"));
 	if (prepare)
 		prepare(dir);
 	const instance = new Instance(await freePort(), dir, env,
