@@ -74,6 +74,7 @@ int admin_list_command(const struct args *args);
 int admin_disable_command(const struct args *args);
 int admin_reset_command(const struct args *args);
 int user_show_command(const struct args *args);
+int user_timeline_command(const struct args *args);
 int user_grant_command(const struct args *args);
 int user_ban_command(const struct args *args);
 int user_unban_command(const struct args *args);

@@ -433,7 +433,7 @@ check_nginx(struct doctor *d)
 	is_ours = doctor_path(d, "nginx", prefix) &&
 	    doctor_path(d, "nginx/nginx.conf", file) && access(file, R_OK) == 0;
 	if (!is_ours && geteuid() != 0) {
-		doctor_note(d, YELLOW, "nginx", "run the doctor as root",
+		doctor_note(d, YELLOW, "nginx", "`nginx -t` as root judges it",
 		    "its configuration is for root to read");
 		return;
 	}

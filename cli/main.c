@@ -67,6 +67,9 @@ static const struct command commands[] = {
 	    admin_reset_command },
 	{ "user show", "ID [--json]", "what we hold about a user", 1, 1,
 	    OPTION_JSON, user_show_command },
+	{ "user timeline", "ID [--json]",
+	    "all that happened to a user and their credits, newest first", 1, 1,
+	    OPTION_JSON, user_timeline_command },
 	{ "user grant", "ID CREDITS --reason R",
 	    "give credits; a negative number takes them", 2, 2, OPTION_REASON,
 	    user_grant_command },
@@ -237,7 +240,7 @@ print_commands(FILE *stream, struct str word)
 	for (size_t i = 0; i < COMMANDS_COUNT; i++) {
 		(void)str_cut(str_from(commands[i].name), ' ', &first, &rest);
 		if (!is_group || str_equal(first, word))
-			(void)fprintf(stream, "  %-15s %.*s\n",
+			(void)fprintf(stream, "  %-22s  %.*s\n",
 			    commands[i].name,
 			    (int)strcspn(commands[i].summary, "\n"),
 			    commands[i].summary);

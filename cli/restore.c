@@ -39,17 +39,26 @@ complain(const char *what)
 	return false;
 }
 
-/* Other programs must not find half of it, nor lose what they work with. */
+/*
+ * Other programs must not find half of it, nor lose what they work with.  A log
+ * without its database would be taken for that of the one that comes.
+ */
 static bool
 is_vacant(const struct restore *r)
 {
+	static const char *const names[] = { "rendio.db", "rendio.db-wal" };
 	char path[ARCHIVE_PATH_BYTES];
 
-	if (!archive_path(r->state_dir, "rendio.db", path))
-		return false;
-	return access(path, F_OK) != 0 ||
-	    complain("there is a database already; restore into another "
-		     "RENDIO_STATE_DIR, or stop everything and move it away");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!archive_path(r->state_dir, names[i], path))
+			return false;
+		if (access(path, F_OK) == 0)
+			return complain("there is a database already; restore "
+					"into another RENDIO_STATE_DIR, or "
+					"stop everything and move rendio.db* "
+					"away");
+	}
+	return true;
 }
 
 static bool

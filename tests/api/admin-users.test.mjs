@@ -109,6 +109,26 @@ test("the timeline tells why a job failed and that it was given back",
 	assert.doesNotMatch(res.text, /hash|salt|metadata/);
 });
 
+test("the console tells the same", async () => {
+	const { timeline } = assertPersonal(await read());
+	const json = await rendio.cli("user", "timeline", ada.user_id, "--json");
+	assert.equal(json.code, 0, json.stderr);
+	assert.deepEqual(JSON.parse(json.stdout), { timeline });
+
+	const text = await rendio.cli("user", "timeline", ada.user_id);
+	const lines = text.stdout.trimEnd().split("\n");
+	assert.equal(lines.length, timeline.length);
+	for (const [i, { at, kind, what, subject_id }] of timeline.entries())
+		assert.ok(lines[i].startsWith(`${at}  ${kind}  ${what}  `) &&
+		    lines[i].includes(subject_id ?? ""), lines[i]);
+	const held = timeline.findIndex(({ what }) => what === "hold");
+	assert.match(lines[held], /credits -\d+ {2}balance \d+/);
+
+	assert.equal((await rendio.cli("user", "timeline", randomUUID())).code,
+	    1);
+	assert.equal((await rendio.cli("user", "timeline", "ada")).code, 2);
+});
+
 test("credits are given and taken with a reason, which both books keep",
     async () => {
 	const before = await creditsOf(rendio, bob);

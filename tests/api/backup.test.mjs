@@ -82,6 +82,16 @@ test("where there is a database nothing is restored", async () => {
 	assert.equal((await rendio.cli("audit")).code, 0);
 });
 
+test("nor where only the log of one is left, which would be read with it",
+    async () => {
+	fs.mkdirSync(file("log-only"));
+	fs.writeFileSync(file("log-only/rendio.db-wal"), "");
+	const refused = await restore("two.tar", "log-only");
+	assert.equal(refused.code, 1);
+	assert.match(refused.stderr, /move rendio\.db\* away/);
+	assert.deepEqual(fs.readdirSync(file("log-only")), ["rendio.db-wal"]);
+});
+
 test("without a passphrase the keys stay, and it says so", async () => {
 	const made = await backupWith("", "three.tar");
 	assert.equal(made.code, 0, made.stderr);

@@ -77,6 +77,27 @@ test("a shell completes commands, and the options that each has", () => {
 	assert.deepEqual(completions("backup", "x.tar", "--k"), ["--keep"]);
 });
 
+/** Each of the table in the sources, as its words. */
+const commands = [...fs.readFileSync(path.join(root, "cli/main.c"), "utf8")
+    .matchAll(/^\t\{ "([a-z][a-z -]*)",/gm)].map(([, name]) => name.split(" "));
+
+test("it completes every command, and the manual names each", () => {
+	const manual = fs.readFileSync(path.join(dest,
+	    "usr/share/man/man1/rendio.1"), "utf8");
+	const firsts = completions("");
+
+	assert.ok(commands.length > 30);
+	for (const [first, second] of commands) {
+		assert.ok(firsts.includes(first), first);
+		if (second)
+			assert.ok(completions(first, second).includes(second),
+			    `${first} ${second}`);
+		assert.match(manual, new RegExp(`^\\.B[IR]? .*\\b${first}` +
+		    `${second ? ` ${second}` : ""}\\b`, "m"),
+		    `${first} ${second}`);
+	}
+});
+
 test("no service is more exposed than 2.0, as systemd judges", () => {
 	const services = fs.readdirSync(units).filter((name) =>
 	    /^rendio.*\.service$/.test(name));

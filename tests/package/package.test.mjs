@@ -8,7 +8,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { until } from "../api/support/instance.mjs";
-import { creditsOf, endOf, historyOf, orderJob, remove, statusOf }
+import { creditsOf, endOf, historyOf, order, orderJob, remove, statusOf }
     from "../api/support/jobs.mjs";
 import { Stream } from "../api/support/streams.mjs";
 import { Phones } from "../faults/phones.mjs";
@@ -31,6 +31,39 @@ after(() => machine.powerOff());
 
 const apt = (...words) => machine.must("apt-get", "-q", "-y",
     "--no-install-recommends", ...words);
+
+const page = fs.readFileSync(new URL("../../docs/operations.md",
+    import.meta.url), "utf8").replaceAll(/\s+/g, " ");
+
+/**
+ * Runs what docs/operations.md tells an owner to type, which must stand there
+ * word by word; values are for what only the owner knows.
+ */
+async function asWritten(lines, values = {}) {
+	assert.ok(page.includes(lines.join(" ")), lines.join(" "));
+	return await machine.must("sh", "-ec", lines.map((line) =>
+	    Object.entries(values).reduce((text, [word, value]) =>
+		text.replaceAll(word, value), line)).join("\n"));
+}
+
+/** A program that is not ours has the database open, with this begun. */
+async function hold(statements) {
+	return await machine.run("sh", "-c", `mkfifo /run/hold
+	    sqlite3 /var/lib/rendio/rendio.db < /run/hold &
+	    exec 3> /run/hold
+	    rm /run/hold
+	    echo '${statements}' >&3
+	    wait`);
+}
+
+/** Who holds the lock of the mode at one of the bytes, as the page finds it. */
+async function holder(mode, byte) {
+	const { stdout } = await machine.run("sh", "-c",
+	    "lslocks | grep rendio.db-shm");
+	return stdout.split("\n").map((line) => line.match(
+	    `^(\\S+) +(\\d+) .* ${mode} .* (${byte}) +\\3 `))
+	    .find((found) => found?.[1] === "sqlite3")?.[2];
+}
 
 const exists = (name) => fs.existsSync(path.join(machine.root, name));
 
@@ -57,7 +90,7 @@ test("what it depends on comes from Debian", async () => {
 	const names = plan.split("\n").filter((line) => line.startsWith("Inst "))
 	    .map((line) => line.split(" ")[1]).filter((name) => name !== "rendio");
 
-	await apt("install", ...names, "certbot");
+	await apt("install", ...names, "certbot", "sqlite3");
 	before_install = await files();
 });
 
@@ -219,28 +252,110 @@ test("what is restarted too often comes again", async () => {
 	    "/functions/v1/get-models")).status, 200);
 });
 
-test("moving to a new server, word by word as the page says", async () => {
+test("who locks the database is found and ended, and writing goes on",
+    async () => {
+	const eve = await rendio.guest("eve");
+	assert.ok(page.includes(" lslocks | grep rendio.db-shm names "));
+	for (const [statements, mode, byte, status] of [
+		["BEGIN IMMEDIATE;", "WRITE", "120", 503],
+		["BEGIN; SELECT count(*) FROM users;", "READ", "12[3-7]", 200],
+	]) {
+		const held = hold(statements);
+		const pid = await until(() => holder(mode, byte), 30_000);
+		assert.ok(pid, statements);
+		const meanwhile = await order(rendio, eve,
+		    { settings: { duration: 4 } });
+		assert.equal(meanwhile.status, status, meanwhile.text);
+		await asWritten(["kill PID"], { PID: pid });
+		await held;
+		await endOf(rendio, eve, await orderJob(rendio, eve,
+		    { settings: { duration: 4 } }));
+	}
+});
+
+test("the worker and who starts it are found", async () => {
+	assert.match(await asWritten(
+	    ["systemctl list-units 'rendio-worker@*'"]),
+	    /rendio-worker@\d\d\.service/);
+	assert.match(await asWritten(["grep rendio /etc/cron.d/rendio"]),
+	    /start-worker/);
+	await asWritten(["journalctl -t rendio-worker"]);
+	await asWritten(["journalctl --vacuum-size=100M"]);
+	await asWritten(["apt-get clean"]);
+});
+
+test("a certificate that has expired is seen, and another one put in place",
+    async () => {
+	const certificate = async () => JSON.parse((await rendio.cli("doctor",
+	    "--offline", "--json")).stdout).checks
+	    .find(({ check }) => check === "certificate");
+	const health = () => {
+		rendio.agents.get("127.0.0.1").destroy();
+		rendio.agents.delete("127.0.0.1");
+		return rendio.request("GET", "/health").then((res) => res.status,
+		    (error) => error.code);
+	};
+	const install = "/usr/lib/rendio/current/install-certificate CHAIN KEY";
+	const put = (name, key = name) => asWritten([install],
+	    { CHAIN: `/root/${name}.crt`, KEY: `/root/${key}.key` });
+
+	await machine.must("sh", "-ec", `cd /root
+		for name in old new; do
+			openssl req -newkey ec -nodes -keyout $name.key \
+			    -pkeyopt ec_paramgen_curve:prime256v1 \
+			    -subj /CN=rendio.test -out $name.csr \
+			    -addext subjectAltName=DNS:rendio.test
+			openssl x509 -req -in $name.csr -copy_extensions copy \
+			    -signkey $name.key -out $name.crt \
+			    -days $([ $name = old ] && echo -1 || echo 90)
+		done`);
+	rendio.ca = ["old", "new"].map((name) => fs.readFileSync(path.join(
+	    machine.root, `root/${name}.crt`)));
+	await put("old");
+	assert.ok(await until(async () =>
+	    await health() === "CERT_HAS_EXPIRED", 30_000));
+	assert.equal((await certificate()).level, "error");
+	await assert.rejects(put("new", "old"), /is not of the key/);
+	await put("new");
+	assert.ok(await until(async () => await health() === 200, 30_000));
+	assert.equal((await certificate()).level, "ok");
+});
+
+test("where a user's credits are is told, and what is missing given",
+    async () => {
+	const frank = await rendio.guest("frank");
+	const ID = frank.user_id;
+	const bad = await orderJob(rendio, frank,
+	    { prompt: "A calm sea [fail:provider]" });
+	await endOf(rendio, frank, bad);
+	const told = await asWritten(["rendio user timeline ID"], { ID });
+	for (const what of ["ledger  grant", "job  ordered", "ledger  hold",
+		"job  failed", "ledger  release"])
+		assert.ok(told.includes(what), `${what} in ${told}`);
+	const credits = await creditsOf(rendio, frank);
+	await asWritten(["rendio user grant ID CREDITS --reason R"],
+	    { ID, CREDITS: "3", "reason R": "reason patience" });
+	assert.equal(await creditsOf(rendio, frank), credits + 3);
+});
+
+test("moving to a new server, word by word", async () => {
 	const bob = await rendio.guest("bob");
 	const job_id = await orderJob(rendio, bob, { settings: { duration: 4 } });
 	await endOf(rendio, bob, job_id);
 	const credits = await creditsOf(rendio, bob);
 
-	await machine.must("systemctl", "stop", "rendio.target");
-	const made = await machine.must("rendio", "backup",
-	    "/var/backups/rendio");
-	const [file] = made.split(" ");
-	await machine.must("cp", "/etc/rendio/backup-passphrase", "/root/");
-	// The new server has the package, and nothing of the old one.
-	await machine.must("sh", "-c", `rm -rf /etc/rendio/* /var/lib/rendio/*
-	    rm -f /etc/nginx/sites-enabled/rendio.conf
-	    systemd-tmpfiles --create rendio.conf`);
+	const [file] = (await asWritten(["systemctl stop rendio.target",
+		"rendio backup /var/backups/rendio"])).split(" ");
+	// The new server has the package, and of the old one what is brought.
 	await machine.must("sh", "-ec", `
-		RENDIO_BACKUP_PASSPHRASE_FILE=/root/backup-passphrase \
-		    RENDIO_STATE_DIR=/var/lib/rendio \
-		    RENDIO_CONFIG=/dev/null rendio restore ${file}
-		chown -R rendio:www-data /var/lib/rendio
-		rendio setup`);
-	rendio.open();
+		find /etc/rendio -mindepth 1 -maxdepth 1 \
+		    ! -name backup-passphrase ! -name tls -exec rm -r {} +
+		rm -rf /var/lib/rendio/*
+		rm -f /etc/nginx/sites-enabled/rendio.conf
+		systemd-tmpfiles --create rendio.conf`);
+	await asWritten(["rendio restore rendio-….tar", "rendio setup"],
+	    { "rendio-….tar": file });
+	assert.equal((await rendio.request("GET", "/health")).status, 200);
 	assert.equal(await creditsOf(rendio, bob), credits);
 	const status = (await statusOf(rendio, bob, job_id)).json();
 	assert.equal((await rendio.request("GET", status.video_url
@@ -257,27 +372,39 @@ test("going back to yesterday, word by word", async () => {
 	    "/var/backups/rendio")).split(" ")[0];
 	await orderJob(rendio, carol, { settings: { duration: 4 } });
 
-	await machine.must("sh", "-ec", `
-		systemctl stop rendio.target
-		mkdir /root/before
-		mv /var/lib/rendio/rendio.db* /var/lib/rendio/media /root/before/
-		RENDIO_BACKUP_PASSPHRASE_FILE=/etc/rendio/backup-passphrase \
-		    RENDIO_STATE_DIR=/var/lib/rendio \
-		    RENDIO_CONFIG=/dev/null rendio restore ${file}
-		chown -R rendio:www-data /var/lib/rendio
-		systemctl start rendio.target`);
+	await asWritten(["systemctl stop rendio.target", "mkdir /root/before",
+		"mv /var/lib/rendio/rendio.db* /var/lib/rendio/media " +
+		"/root/before/",
+		"rendio restore rendio-….tar",
+		"systemctl start rendio.target"], { "rendio-….tar": file });
 	assert.equal(await creditsOf(rendio, carol), credits);
 	assert.equal((await rendio.cli("audit", "--files")).code, 0);
 });
 
-test("a key is changed, and no request fails", async () => {
+test("keys are changed, and no request fails", async () => {
 	const phones = await Phones.start(rendio, 1);
+	const restart =
+	    "systemctl restart 'rendio@*.service' rendio-realtime";
 
-	for (let i = 0; i < 3; i++)
-		await machine.must("sh", "-c",
-		    "systemctl restart 'rendio@*.service' rendio-realtime");
+	await asWritten(["cd /var/lib/rendio/keys",
+		'echo "k2 $(openssl rand -hex 32)" >> jwt', restart,
+		"cp -p jwt jwt.new && tac jwt > jwt.new && mv jwt.new jwt",
+		restart]);
 	await phones.rest();
 	phones.assertWell();
+	const [phone] = phones.all;
+	const credits = () => rendio.request("GET",
+	    "/functions/v1/get-user-credits",
+	    { bearer: phone.guest.access_token });
+	assert.equal((await credits()).status, 200);
+	assert.ok(page.includes("`sed -i 1q jwt`"));
+	await machine.must("sh", "-ec", `cd /var/lib/rendio/keys
+		sed -i 1q jwt
+		${restart}`);
+	assert.equal((await credits()).status, 401);
+	assert.equal((await rendio.guest("grace")).is_new, true);
+	assert.equal(await machine.must("stat", "-c", "%U %a",
+	    "/var/lib/rendio/keys/jwt"), "rendio 600\n");
 });
 
 test("removed, the configuration and the data stay, and nginx goes on",
