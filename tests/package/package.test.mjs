@@ -368,8 +368,12 @@ test("moving to a new server, word by word", async () => {
 test("going back to yesterday, word by word", async () => {
 	const carol = await rendio.guest("carol");
 	const credits = await creditsOf(rendio, carol);
-	const file = (await machine.must("rendio", "backup",
-	    "/var/backups/rendio")).split(" ")[0];
+	const backups = "/var/backups/rendio";
+	assert.equal((await machine.must("systemctl", "is-active",
+	    "rendio-backup.timer")).trim(), "active");
+	await machine.must("systemctl", "start", "rendio-backup.service");
+	const file = path.join(backups, fs.readdirSync(path.join(machine.root,
+	    backups)).sort().at(-1));
 	await orderJob(rendio, carol, { settings: { duration: 4 } });
 
 	await asWritten(["systemctl stop rendio.target", "mkdir /root/before",
