@@ -144,20 +144,29 @@ describe_database(struct buf *out)
 	    " ORDER BY number");
 }
 
+/* What a worker has in hand, as a number; 0 = nothing. */
+static int
+hands_of(const struct worker_side *w)
+{
+	int which = 0;
+
+	if (!w->is_busy)
+		return 0;
+	while (which < env.attempts &&
+	    !uuid_equal(&env.provider[which].attempt, &w->attempt))
+		which++;
+	return 1 + which * 100 + (int)w->action * 10 + w->is_sent * 5;
+}
+
 static void
 describe_others(struct buf *out)
 {
-	for (int i = 0; i < workers; i++) {
-		const struct worker_side *w = &env.worker[i];
-		int which = -1;
+	const int one = hands_of(&env.worker[0]);
+	const int other = hands_of(&env.worker[1]);
 
-		for (int j = 0; w->is_busy && j < env.attempts; j++)
-			if (uuid_equal(&env.provider[j].attempt, &w->attempt))
-				which = j;
-		buf_appendf(out, "w%d%d%d%d", w->is_busy,
-		    w->is_busy ? (int)w->action : 0, w->is_busy && w->is_sent,
-		    which);
-	}
+	/* Which of two workers it is that has it makes no difference. */
+	buf_appendf(out, "w%d,%d", one < other ? one : other,
+	    one < other ? other : one);
 	for (int i = 0; i < env.attempts; i++)
 		buf_appendf(out, "p%d%d", env.provider[i].submissions,
 		    (int)env.provider[i].knows);
@@ -627,19 +636,41 @@ arrive(void)
 	return is_new(&worlds, buf_str(&text));
 }
 
-/* Goes to that state from the first one, by its way. */
+/* The states on the way to where we are, and what was before each. */
+static struct {
+	int32_t state;
+	__typeof__(env) before;
+} passed[DEPTH_MAX];
+
+/*
+ * Goes to that state by its way.  Those that are looked at one after the other
+ * have nearly all of it in common: only the rest is taken back and gone.
+ */
 static void
 go_to(int32_t state)
 {
-	int32_t steps[DEPTH_MAX];
-	int length = 0;
+	int32_t states[DEPTH_MAX];
+	int length = 0, common = 0;
 
 	for (; state != 0; state = ways[state].from) {
 		MUST(length < DEPTH_MAX);
-		steps[length++] = ways[state].step;
+		states[length++] = state;
 	}
-	for (depth = 1; length > 0; depth++)
-		MUST(happen(steps[--length]));
+	while (common < depth - 1 && common < length &&
+	    passed[common].state == states[length - 1 - common])
+		common++;
+	for (; depth - 1 > common; depth--) {
+		MUST(db_script(db, "ROLLBACK TO way; RELEASE way") == OK);
+		env = passed[depth - 2].before;
+	}
+	for (; depth - 1 < length; depth++) {
+		const int32_t next = states[length - depth];
+
+		passed[depth - 1].state = next;
+		passed[depth - 1].before = env;
+		MUST(db_script(db, "SAVEPOINT way") == OK);
+		MUST(happen(ways[next].step));
+	}
 	longest = depth > longest ? depth : longest;
 }
 
@@ -667,14 +698,9 @@ try_all(int32_t state)
 static void
 explore(void)
 {
-	const __typeof__(env) before = env;
-
 	for (int32_t i = 0; i < worlds.count && !has_stopped; i++) {
-		MUST(db_script(db, "SAVEPOINT way") == OK);
 		go_to(i);
 		try_all(i);
-		MUST(db_script(db, "ROLLBACK TO way; RELEASE way") == OK);
-		env = before;
 		has_stopped = until != 0 && clock() > until;
 	}
 }
