@@ -310,7 +310,7 @@ notify(struct db *db, void *arg)
 {
 	const struct note *note = arg;
 	struct owner owner = { .is_known = false };
-	bool is_first;
+	bool is_first = false;
 	enum err err;
 
 	err = take_use(db, note->identity, &is_first);
