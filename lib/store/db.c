@@ -356,7 +356,7 @@ db_step(struct db_stmt *stmt, bool *ret_row)
 enum err
 db_run(struct db_stmt *stmt)
 {
-	bool row;
+	bool row = false;
 	enum err err;
 
 	do
