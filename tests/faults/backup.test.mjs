@@ -16,7 +16,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "../api/support/database.mjs";
 import { build, root, start } from "../api/support/instance.mjs";
-import { order } from "../api/support/jobs.mjs";
+import { order, remove } from "../api/support/jobs.mjs";
 import { chance, often } from "./chance.mjs";
 
 const BACKUPS = Number(process.env.RENDIO_BACKUPS ?? often(24));
@@ -24,6 +24,9 @@ const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
 const PHONES = 6;
 const KILLED = 0.7;
 const KILL_MS_MAX = 1500;
+
+// Of a phone: with all of them each backup would be larger than the last one.
+const VIDEOS_MAX = 10;
 
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "rendio-backups-"));
 const passphrase = { RENDIO_BACKUP_PASSPHRASE: "a long passphrase" };
@@ -64,6 +67,7 @@ test(`of ${BACKUPS} backups under load each that is there is good`,
 	t.diagnostic(`RENDIO_SEED=${SEED}`);
 	const load = Array.from({ length: PHONES }, async (_, n) => {
 		const phone = await rendio.guest(`backup-${n}`);
+		const videos = [];
 		while (!over) {
 			const res = await order(rendio, phone,
 			    { settings: { duration: 4 } });
@@ -74,11 +78,11 @@ test(`of ${BACKUPS} backups under load each that is there is good`,
 			}
 			const { job_id } = res.json();
 			answers.push({ job_id, at: performance.now() });
+			videos.push(job_id);
 			if (random() < 0.3)
-				await rendio.request("POST",
-				    "/functions/v1/delete-video-job",
-				    { bearer: phone.access_token,
-					body: { job_id } });
+				await remove(rendio, phone, videos.pop());
+			else if (videos.length > VIDEOS_MAX)
+				await remove(rendio, phone, videos.shift());
 		}
 	});
 

@@ -22,6 +22,9 @@ import { Phones } from "./phones.mjs";
 const UPGRADES = Number(process.env.RENDIO_UPGRADES ?? 1);
 const PHONES = 4;
 
+// A phone orders for less than the gift, and the most a grant may be, in so many.
+const PAID_UPGRADES = 25;
+
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "rendio-upgrade-"));
 const lib = path.join(scratch, "lib");
 const upgrade = path.join(scratch, "rendio-upgrade");
@@ -116,6 +119,11 @@ test(`${UPGRADES} upgrades and rollbacks under load: nothing fails`,
 
 	try {
 		for (let i = 0; i < UPGRADES; i++) {
+			if (i % PAID_UPGRADES === PAID_UPGRADES - 1)
+				for (const { guest } of phones.all)
+					await rendio.cli("user", "grant",
+					    guest.user_id, "10000", "--reason",
+					    "a long run");
 			await unpack("two");
 			assert.equal(running(), "kept");
 			const there = await rendioUpgrade();
