@@ -7,6 +7,7 @@
 #include "domain/alarms.h"
 #include "domain/breakers.h"
 #include "domain/limits.h"
+#include "domain/purchases.h"
 #include "domain/spend.h"
 #include "domain/storage.h"
 #include "domain/upstreams.h"
@@ -31,6 +32,9 @@
 
 /* As many as RENDIO_ERROR_BURST within this are a burst. */
 #define BURST_WINDOW_MS (INT64_C(5) * 60 * 1000)
+
+/* What waits for something that is only slow has got it by then. */
+#define PURCHASE_WAIT_MAX_MS HOUR_MS
 
 #define FINDINGS_MAX 64
 
@@ -235,6 +239,25 @@ watch_spend(struct worker *worker)
 	settle(worker, ALARM_SPEND_NEAR, &s.findings);
 }
 
+static void
+add_overdue(void *arg, const char *wanted, int64_t count, int64_t first_at_ms)
+{
+	char since[CLOCK_TEXT_BYTES];
+
+	clock_format(first_at_ms, since);
+	add(arg, wanted, "%lld, since %.16s UTC", (long long)count, since);
+}
+
+static void
+watch_purchases(struct worker *worker)
+{
+	struct findings f = { .count = 0 };
+
+	if (purchases_overdue(worker->state.db,
+		clock_now_ms() - PURCHASE_WAIT_MAX_MS, add_overdue, &f) == OK)
+		settle(worker, ALARM_PURCHASE_WAITS, &f);
+}
+
 /* --- what takes long ------------------------------------------------------ */
 
 static void
@@ -359,6 +382,7 @@ watch_alarms(struct worker *worker)
 	watch_breakers(worker);
 	watch_disk(worker);
 	watch_spend(worker);
+	watch_purchases(worker);
 	watch_backup(worker);
 	watch_audit(worker);
 	watch_errors(worker);

@@ -21,6 +21,7 @@
 	X(DISK_80, "disk_80", "Storage over 80 %") \
 	X(DISK_90, "disk_90", "Storage over 90 %") \
 	X(SPEND_NEAR, "spend_near", "Spend cap is near") \
+	X(PURCHASE_WAITS, "purchase_waits", "Paid, and not credited") \
 	X(BACKUP_FAILED, "backup_failed", "Backup failed") \
 	X(BACKUP_STALE, "backup_stale", "Backup is too old") \
 	X(AUDIT_FAILED, "audit_failed", "Audit found violations") \

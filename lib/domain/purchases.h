@@ -124,4 +124,14 @@ enum err purchases_retry(struct db *db, const struct purchase_policy *policy,
 /* How many wait, for the operator. */
 enum err purchases_waiting_count(struct db *db, int64_t *ret_count);
 
+/*
+ * What was paid for with real money, is known to us since before before_ms and
+ * still waits: by what it wants, the id of a product or "account", how many
+ * there are and since when the first.
+ */
+typedef void purchases_overdue_each(void *arg, const char *wanted,
+    int64_t count, int64_t first_at_ms);
+enum err purchases_overdue(struct db *db, int64_t before_ms,
+    purchases_overdue_each *each, void *arg);
+
 #endif

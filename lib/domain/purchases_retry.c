@@ -113,3 +113,31 @@ purchases_waiting_count(struct db *db, int64_t *ret_count)
 		*ret_count = db_column_int64(stmt, 0);
 	return err;
 }
+
+/* Whose subscription goes on after their account is gone is nobody's debt. */
+enum err
+purchases_overdue(struct db *db, int64_t before_ms,
+    purchases_overdue_each *each, void *arg)
+{
+	static const char sql[] =
+	    "SELECT CASE p.waits_for WHEN 'product' THEN p.product_id"
+	    "  ELSE p.waits_for END AS wanted, COUNT(*), MIN(p.created_at_ms)"
+	    " FROM purchases p WHERE p.next_try_at_ms >= ?1"
+	    " AND p.environment <> 'Sandbox' AND p.created_at_ms < ?2"
+	    " AND p.refund_millipercent < ?3 AND NOT EXISTS (SELECT 1"
+	    "  FROM subscriptions s JOIN users u ON u.id = s.user_id"
+	    "  WHERE s.environment = p.environment AND"
+	    "  s.original_transaction_id = p.original_transaction_id"
+	    "  AND u.status = 'deleted') GROUP BY wanted ORDER BY wanted";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	bool found;
+	enum err err;
+
+	db_bind_int64(stmt, 1, 0);
+	db_bind_int64(stmt, 2, before_ms);
+	db_bind_int64(stmt, 3, PURCHASE_WHOLE);
+	while ((err = db_step(stmt, &found)) == OK && found)
+		each(arg, db_column_str(stmt, 0).ptr, db_column_int64(stmt, 1),
+		    db_column_int64(stmt, 2));
+	return err;
+}

@@ -266,6 +266,24 @@ test("today's spending is near its cap", async () => {
 	assert.match(line, /8\.00 of 10\.00 USD/);
 });
 
+test("a purchase waits for a product that nobody added", async () => {
+	const line = await drill("Paid, and not credited", async () => {
+		await sql(rendio, "INSERT INTO purchases (id, environment," +
+		    " transaction_id, original_transaction_id, kind, product_id," +
+		    " quantity, purchased_at_ms, signed_at_ms, notified_at_ms," +
+		    " user_id, waits_for, next_try_at_ms, created_at_ms) SELECT" +
+		    " randomblob(16), 'Production', '77', '77', 'consumable'," +
+		    " 'com.example.forgotten', 1, at, at, 0," +
+		    ` ${id(ada.user_id)}, 'product', 9e15, at FROM (SELECT 1000 *` +
+		    " (CAST(strftime('%s', 'now') AS INTEGER) - 2 * 3600) AS at)");
+	}, async () => {
+		await sql(rendio, "INSERT INTO products (id, credits) VALUES" +
+		    " ('com.example.forgotten', 7); UPDATE purchases SET" +
+		    " next_try_at_ms = 0 WHERE transaction_id = '77'");
+	});
+	assert.match(line, /com\.example\.forgotten \(1, since/);
+});
+
 test("somebody goes on in spite of refusals", async () => {
 	const eve = await new Phone(rendio, apple, "eve").enter();
 	const line = await drill("Limits refuse somebody", async () => {

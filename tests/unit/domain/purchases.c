@@ -222,6 +222,65 @@ a_product_that_is_not_known_yet_waits(void **state)
 	assert_audit_clean(f);
 }
 
+static char overdue[256];
+
+static void
+list_overdue(void *arg, const char *wanted, int64_t count, int64_t first_at_ms)
+{
+	const size_t n = strlen(overdue);
+
+	(void)arg;
+	(void)snprintf(overdue + n, sizeof(overdue) - n, "%s %lld %lld\n",
+	    wanted, (long long)count, (long long)(first_at_ms - NOW));
+}
+
+static void
+assert_overdue(const struct fixture *f, int64_t before_ms, const char *expected)
+{
+	overdue[0] = '\0';
+	assert_int_equal(purchases_overdue(f->db, before_ms, list_overdue,
+			     NULL),
+	    OK);
+	assert_string_equal(overdue, expected);
+}
+
+static void
+what_was_paid_for_and_waits_is_overdue_after_a_while(void **state)
+{
+	const struct fixture *f = *state;
+	struct purchase_fact fact = fact_of("1000", "com.rendioai.new");
+	const struct purchase_fact second = fact_of("1001", "com.rendioai.new");
+	struct purchase_fact nobodys = fact_of("1002", STARTER);
+	struct purchase_receipt receipt;
+	int64_t credited;
+
+	nobodys.has_account_token = true;
+	memset(nobodys.account_token.bytes, 7, UUID_BYTES);
+	assert_int_equal(post_by(f, &f->ada, &fact, &receipt),
+	    ERR_UNKNOWN_PRODUCT);
+	assert_int_equal(post_by(f, &f->bob, &second, &receipt),
+	    ERR_UNKNOWN_PRODUCT);
+	assert_true(noted(f, &nobodys));
+	/* Nobody paid for it, or waits for us. */
+	fact = fact_of("1003", "com.rendioai.new");
+	fact.is_sandbox = true;
+	assert_int_equal(post_by(f, &f->ada, &fact, &receipt),
+	    ERR_UNKNOWN_PRODUCT);
+	assert_overdue(f, NOW, "");
+	assert_overdue(f, NOW + 1, "account 1 0\ncom.rendioai.new 2 0\n");
+
+	/* Apple gave the money back; the product is there. */
+	nobodys = later(nobodys, PURCHASE_WHOLE, 1);
+	assert_true(noted(f, &nobodys));
+	damage(f,
+	    "INSERT INTO products (id, credits)"
+	    " VALUES ('com.rendioai.new', 7)");
+	assert_int_equal(purchases_retry(f->db, &policy, NOW + DAY, 10,
+			     &credited),
+	    OK);
+	assert_overdue(f, NOW + 1, "");
+}
+
 static void
 sandbox_purchases_have_a_cap(void **state)
 {
@@ -569,6 +628,7 @@ main(void)
 		TEST(debts_go_along_with_a_merge),
 		TEST(nothing_is_given_to_a_deleted_account),
 		TEST(a_product_that_is_not_known_yet_waits),
+		TEST(what_was_paid_for_and_waits_is_overdue_after_a_while),
 		TEST(sandbox_purchases_have_a_cap),
 		TEST(sandbox_purchases_are_not_gathered_by_merges),
 		TEST(a_refund_takes_back_what_was_not_spent),

@@ -247,13 +247,20 @@ what_a_merge_dropped_is_no_debt_when_it_is_refunded(void **state)
 }
 
 static void
+count_overdue(void *arg, const char *wanted, int64_t count, int64_t first_at_ms)
+{
+	(void)wanted, (void)first_at_ms;
+	*(int64_t *)arg += count;
+}
+
+static void
 a_deleted_accounts_renewals_wait_and_nobody_can_claim_them(void **state)
 {
 	const struct fixture *f = *state;
 	const struct purchase_fact first = period(0), second = period(1);
 	struct purchase_fact third = period(2);
 	struct purchase_receipt receipt;
-	int64_t waiting = 0;
+	int64_t waiting = 0, overdue = 0;
 
 	third.has_account_token = true;
 	third.account_token = token_of(f, &f->bob);
@@ -272,6 +279,11 @@ a_deleted_accounts_renewals_wait_and_nobody_can_claim_them(void **state)
 	assert_int_equal(balance_of(f, &f->bob), 0);
 	assert_int_equal(purchases_waiting_count(f->db, &waiting), OK);
 	assert_int_equal(waiting, 2);
+	/* Nor can the operator do anything about them. */
+	assert_int_equal(purchases_overdue(f->db, NOW + DAY, count_overdue,
+			     &overdue),
+	    OK);
+	assert_int_equal(overdue, 0);
 	assert_int_equal(number_of(f,
 			     "SELECT COUNT(*) FROM purchases p"
 			     " JOIN subscriptions s"
