@@ -201,6 +201,23 @@ find_image(struct app *app, const struct request *req, const struct body *body,
 	return err == ERR_NOT_FOUND ? ERR_INVALID_IMAGE_URL : err;
 }
 
+static void
+set_numbers(const struct config *config, struct job_order *order)
+{
+	order->counts_sandbox = config_is_sandbox(config);
+	order->open_max_free = config_number(config, CONFIG_JOBS_OPEN_MAX_FREE);
+	order->open_max_premium =
+	    config_number(config, CONFIG_JOBS_OPEN_MAX_PREMIUM);
+	order->guest_per_hour =
+	    config_number(config, CONFIG_LIMIT_GENERATE_GUEST_PER_H);
+	order->free_per_hour =
+	    config_number(config, CONFIG_LIMIT_GENERATE_FREE_PER_H);
+	order->premium_per_hour =
+	    config_number(config, CONFIG_LIMIT_GENERATE_PREMIUM_PER_H);
+	order->per_minute =
+	    config_number(config, CONFIG_LIMIT_GENERATE_PER_MIN);
+}
+
 static enum err
 place_order(struct app *app, const struct request *req, const struct body *body,
     struct job_order *order, struct job_receipt *receipt)
@@ -230,24 +247,12 @@ place_order(struct app *app, const struct request *req, const struct body *body,
 		    &order->settings);
 	/* Said before anything is charged. */
 	if (err == OK)
-		err = dispatch_check(app->db, &model, &order->settings,
+		err = dispatch_check(app->db, &model, &order->settings, can_ask,
+		    &app->config,
 		    config_number(&app->config,
 			CONFIG_PROVIDER_SPEND_CAP_USD_PER_DAY) *
 			1000000,
 		    req->now_ms);
-	order->counts_sandbox = config_is_sandbox(&app->config);
-	order->open_max_free =
-	    config_number(&app->config, CONFIG_JOBS_OPEN_MAX_FREE);
-	order->open_max_premium =
-	    config_number(&app->config, CONFIG_JOBS_OPEN_MAX_PREMIUM);
-	order->guest_per_hour =
-	    config_number(&app->config, CONFIG_LIMIT_GENERATE_GUEST_PER_H);
-	order->free_per_hour =
-	    config_number(&app->config, CONFIG_LIMIT_GENERATE_FREE_PER_H);
-	order->premium_per_hour =
-	    config_number(&app->config, CONFIG_LIMIT_GENERATE_PREMIUM_PER_H);
-	order->per_minute =
-	    config_number(&app->config, CONFIG_LIMIT_GENERATE_PER_MIN);
 	if (err == OK)
 		err = jobs_submit(app->db, order, req->now_ms, receipt);
 	return err;
@@ -270,10 +275,13 @@ generate_video(struct app *app, const struct request *req, struct response *res)
 		return err;
 	order.key = str_from(key);
 	order.prompt = body.prompt;
+	set_numbers(&app->config, &order);
 	take_fingerprint(&body, order.fingerprint);
-	/* A replay stands whatever became of the model or the theme since. */
-	err = jobs_replay(app->db, &order.user_id, order.key, order.fingerprint,
-	    &found, &receipt);
+	/*
+	 * A replay stands whatever became of the model or the theme since.  No
+	 * twin comes in between: one process takes the orders.
+	 */
+	err = jobs_look(app->db, &order, req->now_ms, &found, &receipt);
 	if (err == OK && !found)
 		err = place_order(app, req, &body, &order, &receipt);
 	if (err == ERR_INSUFFICIENT_CREDITS) {

@@ -3,6 +3,7 @@
 #define APP_APP_H
 
 #include "app/keys.h"
+#include "app/refusals.h"
 #include "base/arena.h"
 #include "base/config.h"
 #include "base/err.h"
@@ -28,6 +29,7 @@ struct app {
 	struct db *db;
 	int nudge_fd;
 	bool wants_nudge;
+	struct refusals refusals;
 	int idle_max_ms; /* it ends when nobody calls for so long; -1 = never */
 };
 

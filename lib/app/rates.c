@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/rates.h"
-#include "base/log.h"
 #include "base/metrics.h"
 #include "wire/address.h"
 
@@ -47,30 +46,10 @@ seconds(int64_t ms)
 	return (ms + 999) / 1000;
 }
 
-/* One line in an hour, on the refusal that makes it too many. */
-static void
-report(const struct app *app, const struct request *req,
-    const struct limit *limit, int64_t count)
-{
-	struct log log;
-
-	if (count != config_number(&app->config, CONFIG_LIMIT_REPORT_PER_H))
-		return;
-	log = log_begin(LOG_WARNING, "limit_repeated");
-	log_str(&log, "request_id", req->request_id);
-	log_text(&log, "kind", limit_kind_name(limit->kind));
-	log_int64(&log, "refused", count);
-	if (req->has_user)
-		log_uuid(&log, "user", &req->user_id);
-	log_end(&log);
-}
-
 void
 rates_tell(struct app *app, const struct request *req, struct response *res,
     const struct limit *limit, const struct limit_state *state, enum err err)
 {
-	int64_t count;
-
 	if (state->max == 0)
 		return;
 	res->limit_max = state->max;
@@ -81,9 +60,7 @@ rates_tell(struct app *app, const struct request *req, struct response *res,
 	res->retry_after_s = seconds(state->retry_in_ms);
 	metric_add(metrics_find(METRIC_REFUSALS, limit_kind_name(limit->kind)),
 	    0, 1);
-	/* That a violation cannot be counted was logged: it is refused. */
-	if (limits_note_violation(app->db, limit, req->now_ms, &count) == OK)
-		report(app, req, limit, count);
+	refusals_note(&app->refusals, limit, req->request_id, req->now_ms);
 }
 
 static enum err

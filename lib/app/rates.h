@@ -31,7 +31,7 @@ int64_t rates_per_hour(const struct app *app, enum limit_kind kind);
 
 /*
  * Puts the state of a limit into the answer's headers.  On ERR_RATE_LIMITED
- * also counts the violation, and reports who goes on in spite of refusals.
+ * also notes the refusal (app/refusals.h).
  */
 void
 rates_tell(struct app *app, const struct request *req, struct response *res,

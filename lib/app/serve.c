@@ -241,7 +241,6 @@ struct exchange {
 	int64_t statements; /* it cost */
 };
 
-/* Those that are served together. */
 struct round {
 	struct exchange exchange[BATCH_MAX];
 	size_t count;
@@ -269,7 +268,8 @@ exchange_free(struct exchange *x)
 static bool
 exchange_accept(struct exchange *x)
 {
-	if (!fcgi_accept(x->fcgi, x->app->idle_max_ms))
+	if (!fcgi_accept(x->fcgi,
+		refusals_wait_ms(&x->app->refusals, x->app->idle_max_ms)))
 		return false;
 	x->began_us = clock_monotonic_us();
 	x->statements = 0;
@@ -447,27 +447,35 @@ accept_some(const struct app *app, struct round *round)
 }
 
 static void
+serve_round(struct app *app, struct round *round)
+{
+	const int64_t rows = db_rows_changed(app->db);
+
+	if (app->endpoint->is_batched)
+		serve_batch(app, round);
+	else
+		serve(&round->exchange[0]);
+	send_nudges(app, rows);
+	for (size_t i = 0; i < round->count; i++)
+		exchange_end(&round->exchange[i]);
+}
+
+static void
 loop(struct app *app)
 {
 	static struct round round;
 	const size_t slots = app->endpoint->is_batched ? BATCH_MAX : 1;
-	int64_t rows;
 
 	for (size_t i = 0; i < slots; i++)
 		exchange_init(&round.exchange[i], app);
-	for (;;) {
+	do {
 		accept_some(app, &round);
-		if (round.count == 0)
-			break;
-		rows = db_rows_changed(app->db);
-		if (app->endpoint->is_batched)
-			serve_batch(app, &round);
-		else
-			serve(&round.exchange[0]);
-		send_nudges(app, rows);
-		for (size_t i = 0; i < round.count; i++)
-			exchange_end(&round.exchange[i]);
-	}
+		if (round.count > 0)
+			serve_round(app, &round);
+		/* When nobody comes, what was put off is done before we end. */
+	} while ((round.count > 0 && !refusals_are_due(&app->refusals)) ||
+	    refusals_write(&app->refusals, app->db,
+		config_number(&app->config, CONFIG_LIMIT_REPORT_PER_H)));
 	for (size_t i = 0; i < slots; i++)
 		exchange_free(&round.exchange[i]);
 }

@@ -51,26 +51,13 @@ job_is_over(enum job_state state)
 	return states[state].is_over;
 }
 
-enum err
-jobs_replay(struct db *db, const struct uuid *user_id, struct str key,
-    const uint8_t fingerprint[32], bool *ret_found,
+static enum err
+read_replay(struct db_stmt *stmt, const struct job_order *order,
     struct job_receipt *ret_receipt)
 {
-	static const char sql[] =
-	    "SELECT fingerprint, job_id, credits_used, credits_remaining"
-	    " FROM idempotency_records WHERE user_id = ?1 AND key = ?2";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	enum err err;
-
-	db_bind_uuid(stmt, 1, user_id);
-	db_bind_str(stmt, 2, key);
-	err = db_step(stmt, ret_found);
-	if (err != OK || !*ret_found)
-		return err;
 	if (!str_equal(db_column_blob(stmt, 0),
-		(struct str){ (const char *)fingerprint, 32 }))
+		(struct str){ (const char *)order->fingerprint, 32 }))
 		return ERR_IDEMPOTENCY_KEY_REUSED;
-
 	*ret_receipt = (struct job_receipt){
 		.job_id = db_column_uuid(stmt, 1),
 		.credits_used = db_column_int64(stmt, 2),
@@ -158,48 +145,74 @@ insert_record(struct db *db, const struct job_order *order,
 }
 
 /*
- * May this user have another job open, when is its turn, and how many may be
- * ordered in an hour?  Who has bought anything is not a guest to us.
+ * Has this key been used?  If not: may this user have another job open, when is
+ * its turn, and how many may be ordered in an hour?  Who has bought anything is
+ * not a guest to us.
  */
 static enum err
-take_number(struct db *db, const struct job_order *order, int64_t now_ms,
-    int64_t *ret_turn_at_ms, int64_t *ret_per_hour)
+read_standing(struct db *db, const struct job_order *order, int64_t now_ms,
+    bool *ret_found, struct job_receipt *ret_receipt, int64_t *ret_turn_at_ms)
 {
 	static const char sql[] =
-	    "SELECT tier = 'premium' AND (?2 OR EXISTS (SELECT 1"
-	    "  FROM subscriptions WHERE user_id = ?1 AND is_active = 1"
-	    "  AND environment = 'Production')), (SELECT COUNT(*) FROM jobs"
-	    "  WHERE user_id = ?1 AND due_at_ms IS NOT NULL), is_guest,"
+	    "SELECT r.fingerprint, r.job_id, r.credits_used,"
+	    " r.credits_remaining, u.tier = 'premium' AND (?2 OR EXISTS"
+	    "  (SELECT 1 FROM subscriptions WHERE user_id = ?1"
+	    "  AND is_active = 1 AND environment = 'Production')),"
+	    " (SELECT COUNT(*) FROM jobs"
+	    "  WHERE user_id = ?1 AND due_at_ms IS NOT NULL), u.is_guest,"
 	    " EXISTS (SELECT 1 FROM purchases WHERE user_id = ?1"
 	    "  AND credited_at_ms IS NOT NULL AND refund_millipercent = 0"
 	    "  AND (?2 OR environment = 'Production'))"
-	    " FROM users WHERE id = ?1";
+	    " FROM users u LEFT JOIN idempotency_records r"
+	    " ON r.user_id = u.id AND r.key = ?3 WHERE u.id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	int64_t open_count;
+	int64_t open_count, per_hour;
 	bool found, is_premium;
 	enum err err;
 
 	db_bind_uuid(stmt, 1, &order->user_id);
 	db_bind_bool(stmt, 2, order->counts_sandbox);
+	db_bind_str(stmt, 3, order->key);
 	err = db_step(stmt, &found);
 	if (err != OK)
 		return err;
 	if (!found)
 		return ERR_USER_NOT_FOUND;
-	is_premium = db_column_bool(stmt, 0);
-	open_count = db_column_int64(stmt, 1);
+	*ret_found = !db_column_is_null(stmt, 0);
+	if (*ret_found)
+		return read_replay(stmt, order, ret_receipt);
+	is_premium = db_column_bool(stmt, 4);
+	open_count = db_column_int64(stmt, 5);
 	if (open_count >=
 	    (is_premium ? order->open_max_premium : order->open_max_free))
 		return ERR_TOO_MANY_JOBS;
 	*ret_turn_at_ms = now_ms + open_count * JOB_TURN_PER_OPEN_MS -
 	    (is_premium ? JOB_TURN_PREMIUM_MS : 0);
-	if (is_premium || db_column_bool(stmt, 3))
-		*ret_per_hour = order->premium_per_hour;
+	if (is_premium || db_column_bool(stmt, 7))
+		per_hour = order->premium_per_hour;
 	else
-		*ret_per_hour = db_column_bool(stmt, 2) ?
-		    order->guest_per_hour :
-		    order->free_per_hour;
+		per_hour = db_column_bool(stmt, 6) ? order->guest_per_hour :
+						     order->free_per_hour;
+	*ret_receipt = (struct job_receipt){
+		.limit = limit_of_user(LIMIT_GENERATE, &order->user_id,
+		    per_hour, order->per_minute),
+	};
 	return OK;
+}
+
+enum err
+jobs_look(struct db *db, const struct job_order *order, int64_t now_ms,
+    bool *ret_found, struct job_receipt *ret_receipt)
+{
+	int64_t turn_at_ms;
+	enum err err;
+
+	err = read_standing(db, order, now_ms, ret_found, ret_receipt,
+	    &turn_at_ms);
+	if (err != OK || *ret_found)
+		return err;
+	return limits_look(db, &ret_receipt->limit, now_ms,
+	    &ret_receipt->limit_state);
 }
 
 struct submission {
@@ -214,24 +227,16 @@ submit(struct db *db, void *arg)
 	struct submission *s = arg;
 	const struct job_order *order = s->order;
 	struct job_receipt *receipt = &s->receipt;
-	int64_t turn_at_ms, per_hour;
+	int64_t turn_at_ms;
 	bool found;
 	enum err err;
 
 	/* Racing twins meet here: one makes the job, the rest repeat it. */
-	err = jobs_replay(db, &order->user_id, order->key, order->fingerprint,
-	    &found, receipt);
+	err = read_standing(db, order, s->now_ms, &found, receipt, &turn_at_ms);
 	if (err != OK || found)
 		return err;
-	err = take_number(db, order, s->now_ms, &turn_at_ms, &per_hour);
-	if (err != OK)
-		return err;
-	*receipt = (struct job_receipt){
-		.job_id = uuid_sortable(s->now_ms),
-		.credits_used = order->settings.cost_credits,
-		.limit = limit_of_user(LIMIT_GENERATE, &order->user_id,
-		    per_hour, order->per_minute),
-	};
+	receipt->job_id = uuid_sortable(s->now_ms);
+	receipt->credits_used = order->settings.cost_credits;
 	err =
 	    limits_take(db, &receipt->limit, s->now_ms, &receipt->limit_state);
 	if (err != OK)

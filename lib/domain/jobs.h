@@ -94,14 +94,16 @@ struct job_receipt {
 
 /*
  * Has this key been used?  Fills *ret_receipt and sets *ret_found if so; a
- * different fingerprint is ERR_IDEMPOTENCY_KEY_REUSED.  A look before the
- * price is known; jobs_submit() asks again inside its transaction.  A key is
+ * different fingerprint is ERR_IDEMPOTENCY_KEY_REUSED.  If not, may this user
+ * order another one?  ERR_RATE_LIMITED (with the receipt's limit),
+ * ERR_TOO_MANY_JOBS, ERR_USER_NOT_FOUND.  A look, which needs no transaction,
+ * before the price is known: of the order model, theme, settings and picture
+ * are not read.  jobs_submit() asks again inside its transaction.  A key is
  * remembered as long as its job: however late a retry comes, it is not
  * another order.
  */
-enum err jobs_replay(struct db *db, const struct uuid *user_id, struct str key,
-    const uint8_t fingerprint[32], bool *ret_found,
-    struct job_receipt *ret_receipt);
+enum err jobs_look(struct db *db, const struct job_order *order, int64_t now_ms,
+    bool *ret_found, struct job_receipt *ret_receipt);
 
 /*
  * Takes the job on: hold, job, attempt, idempotency record and event in one

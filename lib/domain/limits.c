@@ -120,32 +120,52 @@ write_bucket(struct db *db, const struct limit *limit,
 	return db_run(stmt);
 }
 
+/* Takes one use out of both buckets; false when one of them has none left. */
+static bool
+take_both(const struct limit *limit, int64_t now_ms, struct bucket *bucket,
+    struct limit_state *ret_state)
+{
+	struct limit_state minute;
+	bool may;
+
+	assert(limit->per_hour > 0);
+	may = take(limit->per_hour, HOUR_MS, now_ms, &bucket->hour_full_at_ms,
+	    ret_state);
+	if (limit->per_minute == 0)
+		return may;
+	may = take(limit->per_minute, MINUTE_MS, now_ms,
+		  &bucket->minute_full_at_ms, &minute) &&
+	    may;
+	/* Who waits for the longer wait has waited for both. */
+	if (minute.retry_in_ms > ret_state->retry_in_ms ||
+	    (ret_state->retry_in_ms == 0 &&
+		minute.remaining < ret_state->remaining))
+		*ret_state = minute;
+	return may;
+}
+
+enum err
+limits_look(struct db *db, const struct limit *limit, int64_t now_ms,
+    struct limit_state *ret_state)
+{
+	struct bucket bucket;
+
+	if (read_bucket(db, limit, &bucket) != OK)
+		return ERR_SERVICE_UNAVAILABLE;
+	return take_both(limit, now_ms, &bucket, ret_state) ? OK :
+							      ERR_RATE_LIMITED;
+}
+
 enum err
 limits_take(struct db *db, const struct limit *limit, int64_t now_ms,
     struct limit_state *ret_state)
 {
-	struct limit_state hour, minute;
 	struct bucket bucket;
-	bool may;
 
 	assert(db_in_transaction(db));
-	assert(limit->per_hour > 0);
 	if (read_bucket(db, limit, &bucket) != OK)
 		return ERR_SERVICE_UNAVAILABLE;
-	may = take(limit->per_hour, HOUR_MS, now_ms, &bucket.hour_full_at_ms,
-	    &hour);
-	*ret_state = hour;
-	if (limit->per_minute > 0) {
-		may = take(limit->per_minute, MINUTE_MS, now_ms,
-			  &bucket.minute_full_at_ms, &minute) &&
-		    may;
-		/* Who waits for the longer wait has waited for both. */
-		if (minute.retry_in_ms > hour.retry_in_ms ||
-		    (hour.retry_in_ms == 0 &&
-			minute.remaining < hour.remaining))
-			*ret_state = minute;
-	}
-	if (!may)
+	if (!take_both(limit, now_ms, &bucket, ret_state))
 		return ERR_RATE_LIMITED;
 	return write_bucket(db, limit, &bucket) == OK ? OK :
 							ERR_SERVICE_UNAVAILABLE;
@@ -157,6 +177,9 @@ struct use {
 	int64_t now_ms;
 	struct limit_state state;
 	size_t index;
+	/* limits_look() or limits_take() */
+	enum err (*ask)(struct db *db, const struct limit *limit,
+	    int64_t now_ms, struct limit_state *ret_state);
 };
 
 static enum err
@@ -168,7 +191,7 @@ use(struct db *db, void *arg)
 	for (size_t i = 0; err == OK && i < u->count; i++) {
 		struct limit_state state;
 
-		err = limits_take(db, &u->limits[i], u->now_ms, &state);
+		err = u->ask(db, &u->limits[i], u->now_ms, &state);
 		if (err != OK && err != ERR_RATE_LIMITED)
 			return err;
 		if (i == 0 || err == ERR_RATE_LIMITED ||
@@ -184,9 +207,17 @@ enum err
 limits_use(struct db *db, const struct limit *limits, size_t count,
     int64_t now_ms, struct limit_state *ret_state, size_t *ret_index)
 {
-	struct use u = { .limits = limits, .count = count, .now_ms = now_ms };
-	const enum err err = db_transaction(db, use, &u);
+	struct use u = { .limits = limits,
+		.count = count,
+		.now_ms = now_ms,
+		.ask = limits_look };
+	enum err err;
 
+	/* Whoever is refused waits for no writer, and no writer for them. */
+	err = use(db, &u);
+	u.ask = limits_take;
+	if (err == OK)
+		err = db_transaction(db, use, &u);
 	if (err == OK || err == ERR_RATE_LIMITED) {
 		*ret_state = u.state;
 		*ret_index = u.index;
@@ -194,47 +225,81 @@ limits_use(struct db *db, const struct limit *limits, size_t count,
 	return err;
 }
 
-struct violation {
-	const struct limit *limit;
-	int64_t now_ms;
-	int64_t count;
-};
+struct limit_violation
+limits_violation(const struct limit *limit, int64_t now_ms)
+{
+	struct limit_violation violation = {
+		.subject_bytes = limit->subject_bytes,
+		.hour_at_ms = now_ms - now_ms % HOUR_MS,
+		.count = 1,
+		.last_at_ms = now_ms,
+	};
+
+	memcpy(violation.subject, limit->subject, limit->subject_bytes);
+	(void)str_copy(str_from(kind_names[limit->kind]), violation.kind,
+	    sizeof(violation.kind));
+	return violation;
+}
+
+bool
+limits_violation_is_same(const struct limit_violation *a,
+    const struct limit_violation *b)
+{
+	return a->hour_at_ms == b->hour_at_ms &&
+	    a->subject_bytes == b->subject_bytes &&
+	    memcmp(a->subject, b->subject, a->subject_bytes) == 0 &&
+	    strcmp(a->kind, b->kind) == 0;
+}
 
 static enum err
-note(struct db *db, void *arg)
+note(struct db *db, const struct limit_violation *v, int64_t *ret_count)
 {
 	static const char sql[] =
 	    "INSERT INTO limit_violations (hour_at_ms, kind, subject, count,"
-	    " last_at_ms) VALUES (?1, ?2, ?3, 1, ?4)"
+	    " last_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)"
 	    " ON CONFLICT (hour_at_ms, kind, subject) DO UPDATE"
-	    " SET count = limit_violations.count + 1,"
+	    " SET count = limit_violations.count + excluded.count,"
 	    " last_at_ms = excluded.last_at_ms RETURNING count";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	struct violation *v = arg;
 	bool found;
 	enum err err;
 
-	db_bind_int64(stmt, 1, v->now_ms - v->now_ms % HOUR_MS);
-	db_bind_text(stmt, 2, kind_names[v->limit->kind]);
-	db_bind_blob(stmt, 3, v->limit->subject, v->limit->subject_bytes);
-	db_bind_int64(stmt, 4, v->now_ms);
+	db_bind_int64(stmt, 1, v->hour_at_ms);
+	db_bind_text(stmt, 2, v->kind);
+	db_bind_blob(stmt, 3, v->subject, v->subject_bytes);
+	db_bind_int64(stmt, 4, v->count);
+	db_bind_int64(stmt, 5, v->last_at_ms);
 	err = db_step(stmt, &found);
 	if (err != OK)
 		return err;
-	v->count = db_column_int64(stmt, 0);
+	*ret_count = db_column_int64(stmt, 0);
 	return db_run(stmt);
 }
 
-enum err
-limits_note_violation(struct db *db, const struct limit *limit, int64_t now_ms,
-    int64_t *ret_count)
-{
-	struct violation v = { .limit = limit, .now_ms = now_ms };
-	const enum err err = db_transaction(db, note, &v);
+struct noting {
+	const struct limit_violation *violations;
+	size_t count;
+	int64_t *counts;
+};
 
-	if (err == OK)
-		*ret_count = v.count;
+static enum err
+note_all(struct db *db, void *arg)
+{
+	const struct noting *n = arg;
+	enum err err = OK;
+
+	for (size_t i = 0; err == OK && i < n->count; i++)
+		err = note(db, &n->violations[i], &n->counts[i]);
 	return err;
+}
+
+enum err
+limits_note_violations(struct db *db, const struct limit_violation *violations,
+    size_t count, int64_t *ret_counts)
+{
+	struct noting n = { violations, count, ret_counts };
+
+	return db_transaction(db, note_all, &n);
 }
 
 enum err

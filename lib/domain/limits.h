@@ -66,19 +66,19 @@ enum err limits_take(struct db *db, const struct limit *limit, int64_t now_ms,
     struct limit_state *ret_state);
 
 /*
+ * Is there a use left?  ERR_RATE_LIMITED as above; it takes nothing.  A refusal
+ * writes nothing, so that it needs no transaction: it was right when it looked.
+ */
+enum err limits_look(struct db *db, const struct limit *limit, int64_t now_ms,
+    struct limit_state *ret_state);
+
+/*
  * Takes one use of all of these limits, or of none of them, in a transaction
- * of its own.  *ret_state and *ret_index are of the one that refused, or that
- * has least left.
+ * of its own, unless a look refuses.  *ret_state and *ret_index are of the one
+ * that refused, or that has least left.
  */
 enum err limits_use(struct db *db, const struct limit *limits, size_t count,
     int64_t now_ms, struct limit_state *ret_state, size_t *ret_index);
-
-/*
- * Counts what was refused, in a transaction of its own; *ret_count is how
- * often it was within this hour.
- */
-enum err limits_note_violation(struct db *db, const struct limit *limit,
-    int64_t now_ms, int64_t *ret_count);
 
 struct limit_violation {
 	char kind[16];
@@ -88,6 +88,22 @@ struct limit_violation {
 	int64_t count;
 	int64_t last_at_ms;
 };
+
+/* That of one refusal. */
+struct limit_violation
+limits_violation(const struct limit *limit, int64_t now_ms);
+
+/* Is it the same one's, within the same hour? */
+bool limits_violation_is_same(const struct limit_violation *a,
+    const struct limit_violation *b);
+
+/*
+ * Adds these to what was counted before, in a transaction of its own;
+ * ret_counts says what the hour of each has then.
+ */
+enum err
+limits_note_violations(struct db *db, const struct limit_violation *violations,
+    size_t count, int64_t *ret_counts);
 
 /*
  * Who was refused at least min_count times within an hour, and since since_ms

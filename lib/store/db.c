@@ -522,9 +522,14 @@ db_transaction(struct db *db, db_work *work, void *arg)
 {
 	enum err err;
 
-	if (db->is_batch || db->is_writing)
+	if (db->batch == DB_BATCH_WRITES || db->is_writing)
 		return run_part(db, work, arg);
 	err = begin(db);
+	if (db->batch == DB_BATCH_READS) {
+		/* Without a beginning no part, nor the whole, comes to be. */
+		db->batch = DB_BATCH_WRITES;
+		return err == OK ? run_part(db, work, arg) : err;
+	}
 	if (err != OK)
 		return err;
 	err = do_work(db, work, arg);
@@ -536,15 +541,16 @@ db_transaction(struct db *db, db_work *work, void *arg)
 enum err
 db_batch(struct db *db, db_work *work, void *arg)
 {
+	bool has_written;
 	enum err err;
 
-	assert(!db->is_batch);
-	err = begin(db);
-	if (err != OK)
-		return err;
-	db->is_batch = true;
+	assert(db->batch == DB_BATCH_NONE);
+	db->batch = DB_BATCH_READS;
 	err = work(db, arg);
-	db->is_batch = false;
+	has_written = db->batch == DB_BATCH_WRITES;
+	db->batch = DB_BATCH_NONE;
+	if (!has_written)
+		return err;
 	if (err == OK && sqlite3_get_autocommit(db->handle))
 		err = ERR_SERVICE_UNAVAILABLE;
 	return end(db, err);

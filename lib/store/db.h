@@ -45,8 +45,10 @@ enum err db_transaction(struct db *db, db_work *work, void *arg);
 /*
  * Several transactions that are committed together: `work` runs them, each
  * with db_transaction(), which leaves nothing when it fails and does not stop
- * the others.  On an error, ERR_SERVICE_UNAVAILABLE above all, nothing of any
- * of them is left, whatever they said: nobody may be told before this returns.
+ * the others.  The first of them begins the whole: what is read before that
+ * holds up nobody who writes.  On an error, ERR_SERVICE_UNAVAILABLE above all,
+ * nothing of any of them is left, whatever they said: nobody may be told before
+ * this returns.
  */
 enum err db_batch(struct db *db, db_work *work, void *arg);
 

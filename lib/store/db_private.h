@@ -35,11 +35,17 @@ struct db_news {
 	_Alignas(8) uint8_t what[DB_NEWS_BYTES_MAX];
 };
 
+enum db_batch_state {
+	DB_BATCH_NONE,
+	DB_BATCH_READS, /* nobody has written yet: there is no transaction */
+	DB_BATCH_WRITES, /* transactions are parts of one */
+};
+
 struct db {
 	sqlite3 *handle;
 	pid_t owner; /* a connection must not cross a fork */
 	int turn_fd; /* -1 = it never writes */
-	bool is_batch; /* transactions are parts of one */
+	enum db_batch_state batch;
 	bool is_writing;
 	int64_t statements_run;
 	int64_t wait_began_us;

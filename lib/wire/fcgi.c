@@ -86,7 +86,8 @@ fcgi_accept(struct fcgi *fcgi, int wait_max_ms)
 
 	(void)sigprocmask(SIG_BLOCK, NULL, &open);
 	(void)sigdelset(&open, SIGTERM);
-	for (;;) {
+	/* The signal that said so may be long gone. */
+	while (!asked_to_end) {
 		rc = epoll_pwait(waiting_fd, &event, 1, wait_max_ms, &open);
 		if (rc == 0 || (rc < 0 && errno != EINTR) || is_asked_to_end())
 			return false;
@@ -94,6 +95,7 @@ fcgi_accept(struct fcgi *fcgi, int wait_max_ms)
 		if (rc != -EAGAIN)
 			return rc == 0;
 	}
+	return false;
 }
 
 bool

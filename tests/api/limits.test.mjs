@@ -8,9 +8,10 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { AppStore, buy, STARTER } from "./support/appstore.mjs";
 import { id, sql } from "./support/database.mjs";
-import { assertAuditClean, assertError } from "./support/expect.mjs";
+import { assertAuditClean, assertError, assertStatements }
+    from "./support/expect.mjs";
 import { identityToken, merge } from "./support/identity.mjs";
-import { build, start, until } from "./support/instance.mjs";
+import { build, isAlive, start, until } from "./support/instance.mjs";
 import { creditsOf, order } from "./support/jobs.mjs";
 import { JPEG } from "./support/pictures.mjs";
 
@@ -46,6 +47,12 @@ after(() => rendio?.stop());
 const violations = async (user_id, kind) => (await sql(rendio,
     "SELECT COALESCE(SUM(count), 0) AS n FROM limit_violations" +
     ` WHERE subject = ${id(user_id)} AND kind = '${kind}'`))[0].n;
+
+/** They are written down within a second, no sooner. */
+const assertViolations = async (user_id, kind, n) => {
+	await until(async () => await violations(user_id, kind) >= n, 30_000);
+	assert.equal(await violations(user_id, kind), n);
+};
 
 /** The headers of a limit, as numbers. */
 const told = ({ headers }) => ["limit", "remaining", "reset"].map((name) =>
@@ -88,7 +95,7 @@ test("a guest orders five videos an hour, and each answer counts them down",
 	assertLimited(res, 5);
 	assert.ok(Number(res.headers["retry-after"]) > 600);
 	assert.equal(await creditsOf(rendio, ada), credits);
-	assert.equal(await violations(ada.user_id, "generate"), 1);
+	await assertViolations(ada.user_id, "generate", 1);
 	// What was ordered before is still repeated.
 	assert.equal((await order(rendio, ada, {}, key)).status, 200);
 
@@ -142,13 +149,31 @@ test("of ten thousand that come at once exactly the allowed number passes",
 	await flood;
 	assert.deepEqual(answers, { 200: 5, 429: FLOOD - 5 });
 	assert.equal(await creditsOf(rendio, eager), 24 - 5 * 4);
-	assert.equal(await violations(eager.user_id, "generate"), FLOOD - 5);
+	await assertViolations(eager.user_id, "generate", FLOOD - 5);
 	assert.equal(await violations(other.user_id, "generate"), 0);
 	// Said once, not ten thousand times.
 	const lines = rendio.log().filter((line) =>
 	    line.includes("limit_repeated") && line.includes(eager.user_id));
-	assert.equal(lines.length, 1);
+	assert.equal(lines.length, 1, lines.join("\n"));
 	assert.equal(JSON.parse(lines[0]).kind, "generate");
+});
+
+test("a refusal is found out with a few reads, and counted when it ends",
+    async () => {
+	const hana = await rendio.guest("hana");
+
+	for (let i = 0; i < 5; i++)
+		assert.equal((await order(rendio, hana)).status, 200);
+	const res = await order(rendio, hana);
+	assertLimited(res, 5);
+	// Whatever else is wrong with it: what is dear is not asked.
+	assertLimited(await order(rendio, hana, { theme_id: randomUUID() }), 5);
+	await assertStatements(rendio, res, 3);
+	// Nobody waits for the second to be over.
+	const [pid] = rendio.pids("generate-video");
+	process.kill(pid, "SIGTERM");
+	assert.ok(await until(() => !isAlive(pid), 30_000));
+	assert.equal(await violations(hana.user_id, "generate"), 2);
 });
 
 test("a limiter that is broken refuses orders and lets a refresh pass",
@@ -208,6 +233,7 @@ test("an account shows in its export what it was refused", async () => {
 
 	for (let i = 0; i < 6; i++)
 		await order(rendio, fred);
+	await assertViolations(fred.user_id, "generate", 1);
 	const { limit_violations } = (await rendio.request("GET",
 	    "/functions/v1/export-account",
 	    { bearer: fred.access_token })).json();
@@ -221,6 +247,7 @@ test("counts that are old go, whatever was counted", async () => {
 
 	for (let i = 0; i < 6; i++)
 		await order(rendio, gina);
+	await assertViolations(gina.user_id, "generate", 1);
 	await sql(rendio, "UPDATE limit_violations SET hour_at_ms =" +
 	    " hour_at_ms - 31 * 86400000" +
 	    ` WHERE subject = ${id(gina.user_id)}`);

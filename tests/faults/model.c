@@ -743,11 +743,19 @@ order(void)
 	job = receipt.job_id;
 }
 
+static enum err
+begin_batch(struct db *unused, void *arg)
+{
+	(void)unused, (void)arg;
+	return OK;
+}
+
 /* Everything happens in one transaction, which is never committed. */
 static enum err
 run(struct db *unused, void *arg)
 {
 	(void)unused, (void)arg;
+	MUST(db_transaction(db, begin_batch, NULL) == OK);
 	env.now_ms = NOW;
 	(void)arrive();
 	explore();

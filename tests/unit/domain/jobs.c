@@ -82,17 +82,39 @@ a_replay_is_found_before_anything_is_priced(void **state)
 	struct job_receipt receipt, again;
 	bool found = true;
 
-	assert_int_equal(jobs_replay(f->db, &f->ada, STR("key"),
-			     order.fingerprint, &found, &again),
-	    OK);
+	assert_int_equal(jobs_look(f->db, &order, NOW, &found, &again), OK);
 	assert_false(found);
 	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt), OK);
-	assert_int_equal(jobs_replay(f->db, &f->ada, STR("key"),
-			     order.fingerprint, &found, &again),
-	    OK);
+	assert_int_equal(jobs_look(f->db, &order, NOW, &found, &again), OK);
 	assert_true(found);
 	assert_true(again.is_replay);
 	assert_true(uuid_equal(&receipt.job_id, &again.job_id));
+}
+
+static void
+a_look_refuses_what_a_submission_would(void **state)
+{
+	const struct fixture *f = *state;
+	struct job_order order = order_of(f, &f->ada, "one");
+	struct job_receipt receipt;
+	bool found;
+
+	order.guest_per_hour = 1;
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt), OK);
+	order.key = STR("two");
+	assert_int_equal(jobs_look(f->db, &order, NOW, &found, &receipt),
+	    ERR_RATE_LIMITED);
+	assert_int_equal(receipt.limit.per_hour, 1);
+	assert_int_equal(receipt.limit_state.retry_in_ms, HOUR);
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt),
+	    ERR_RATE_LIMITED);
+	order.open_max_free = 1;
+	assert_int_equal(jobs_look(f->db, &order, NOW, &found, &receipt),
+	    ERR_TOO_MANY_JOBS);
+	/* A repetition is no order, however many there are. */
+	order.key = STR("one");
+	assert_int_equal(jobs_look(f->db, &order, NOW, &found, &receipt), OK);
+	assert_true(found);
 }
 
 static void
@@ -107,8 +129,7 @@ the_same_key_for_another_request_is_refused(void **state)
 	order.fingerprint[31] ^= 1;
 	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt),
 	    ERR_IDEMPOTENCY_KEY_REUSED);
-	assert_int_equal(jobs_replay(f->db, &f->ada, STR("key"),
-			     order.fingerprint, &found, &receipt),
+	assert_int_equal(jobs_look(f->db, &order, NOW, &found, &receipt),
 	    ERR_IDEMPOTENCY_KEY_REUSED);
 	assert_int_equal(jobs_of(f, &f->ada), 1);
 	assert_int_equal(balance_of(f, &f->ada), 20 - JOB_COST);
@@ -341,6 +362,7 @@ main(void)
 		RICH(a_job_that_was_taken_on_is_charged_queued_and_told),
 		RICH(the_same_key_makes_one_job_and_repeats_its_answer),
 		RICH(a_replay_is_found_before_anything_is_priced),
+		RICH(a_look_refuses_what_a_submission_would),
 		RICH(the_same_key_for_another_request_is_refused),
 		RICH(a_key_belongs_to_its_user),
 		RICH(the_longest_key_is_kept),

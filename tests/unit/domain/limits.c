@@ -207,9 +207,67 @@ without_its_table_a_limit_is_unavailable(void **state)
 }
 
 static void
+a_look_takes_nothing_and_says_what_a_use_would(void **state)
+{
+	const struct fixture *f = *state;
+	struct limit_state looked, used;
+
+	for (int i = 0; i < 9; i++)
+		assert_int_equal(limits_look(f->db, &three_an_hour, NOW,
+				     &looked),
+		    OK);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(limits_look(f->db, &three_an_hour, NOW,
+				     &looked),
+		    OK);
+		assert_int_equal(use(f, &three_an_hour, NOW, &used), OK);
+		assert_memory_equal(&looked, &used, sizeof(used));
+	}
+	assert_int_equal(limits_look(f->db, &three_an_hour, NOW, &looked),
+	    ERR_RATE_LIMITED);
+	assert_int_equal(use(f, &three_an_hour, NOW, &used), ERR_RATE_LIMITED);
+	assert_memory_equal(&looked, &used, sizeof(used));
+}
+
+/* From another connection, while this one holds the write lock. */
+static enum err
+use_beside(struct db *db, void *arg)
+{
+	(void)db;
+	return use_at(arg, &three_an_hour, NOW);
+}
+
+static void
+a_refusal_waits_for_no_writer(void **state)
+{
+	const struct fixture *f = *state;
+	struct fixture other = *f;
+
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(use_at(f, &three_an_hour, NOW), OK);
+	assert_int_equal(db_open(f->dir, DB_READ_WRITE, false, &other.db), OK);
+	assert_int_equal(db_transaction(f->db, use_beside, &other),
+	    ERR_RATE_LIMITED);
+	db_close(other.db);
+}
+
+static void
 keep(void *arg, const struct limit_violation *violation)
 {
 	*(struct limit_violation *)arg = *violation;
+}
+
+static int64_t
+note(const struct fixture *f, int64_t now_ms, int64_t times)
+{
+	struct limit_violation violation =
+	    limits_violation(&three_an_hour, now_ms);
+	int64_t count = 0;
+
+	violation.count = times;
+	assert_int_equal(limits_note_violations(f->db, &violation, 1, &count),
+	    OK);
+	return count;
 }
 
 static void
@@ -218,18 +276,11 @@ violations_are_counted_by_the_hour_and_found(void **state)
 	const struct fixture *f = *state;
 	const int64_t hour_ms = NOW - NOW % HOUR;
 	struct limit_violation found = { 0 };
-	int64_t count;
 
-	for (int64_t i = 1; i <= 4; i++) {
-		assert_int_equal(limits_note_violation(f->db, &three_an_hour,
-				     hour_ms + i, &count),
-		    OK);
-		assert_int_equal(count, i);
-	}
-	assert_int_equal(limits_note_violation(f->db, &three_an_hour,
-			     hour_ms + HOUR, &count),
-	    OK);
-	assert_int_equal(count, 1);
+	assert_int_equal(note(f, hour_ms + 1, 1), 1);
+	assert_int_equal(note(f, hour_ms + 3, 2), 3);
+	assert_int_equal(note(f, hour_ms + 4, 1), 4);
+	assert_int_equal(note(f, hour_ms + HOUR, 1), 1);
 
 	assert_int_equal(limits_violations(f->db, hour_ms + 2, 5, keep, &found),
 	    OK);
@@ -266,6 +317,8 @@ main(void)
 		TEST(an_uneven_limit_still_gives_all_that_it_holds),
 		TEST(buckets_that_are_full_are_purged_a_few_at_a_time),
 		TEST(without_its_table_a_limit_is_unavailable),
+		TEST(a_look_takes_nothing_and_says_what_a_use_would),
+		TEST(a_refusal_waits_for_no_writer),
 		TEST(violations_are_counted_by_the_hour_and_found),
 	};
 

@@ -131,6 +131,30 @@ a_batch_that_the_engine_gave_up_is_gone_whole(void **state)
 	assert_int_equal(products(f->db), 3);
 }
 
+static enum err
+write_beside(struct db *db, void *arg)
+{
+	struct db *other = arg;
+
+	/* Nobody has written yet, so somebody else may. */
+	assert_int_equal(products(db), 3);
+	assert_int_equal(db_transaction(other, insert_y, NULL), OK);
+	assert_int_equal(products(db), 4);
+	return db_transaction(db, insert_x, NULL);
+}
+
+static void
+a_batch_holds_nobody_up_until_it_writes(void **state)
+{
+	const struct fixture *f = *state;
+	struct db *other = NULL;
+
+	assert_int_equal(db_open(f->dir, DB_READ_WRITE, false, &other), OK);
+	assert_int_equal(db_batch(f->db, write_beside, other), OK);
+	assert_int_equal(products(other), 5);
+	db_close(other);
+}
+
 int
 main(void)
 {
@@ -138,6 +162,7 @@ main(void)
 		TEST(of_a_batch_a_part_fails_alone),
 		TEST(of_a_batch_that_fails_nothing_is_left),
 		TEST(a_batch_that_the_engine_gave_up_is_gone_whole),
+		TEST(a_batch_holds_nobody_up_until_it_writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
