@@ -201,6 +201,12 @@ find_image(struct app *app, const struct request *req, const struct body *body,
 	return err == ERR_NOT_FOUND ? ERR_INVALID_IMAGE_URL : err;
 }
 
+static bool
+can_ask(const void *config, const char *company)
+{
+	return provider_for(config, company) != NULL;
+}
+
 static void
 set_numbers(const struct config *config, struct job_order *order)
 {
@@ -240,7 +246,7 @@ place_order(struct app *app, const struct request *req, const struct body *body,
 	order->model = &model;
 	order->theme = body->has_theme ? &theme : NULL;
 	order->image_object_id = body->has_image ? &image.id : NULL;
-	if (err == OK && provider_for(&app->config, model.company) == NULL)
+	if (err == OK && !can_ask(&app->config, model.company))
 		err = ERR_PROVIDER_UNAVAILABLE;
 	if (err == OK)
 		err = catalog_settle(app->db, &model, order->theme, &body->wish,

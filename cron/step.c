@@ -96,6 +96,12 @@ step_handle(const struct step *step)
 	return handle;
 }
 
+static bool
+can_ask(const void *config, const char *company)
+{
+	return provider_for(config, company) != NULL;
+}
+
 struct attempt_failure
 worker_failure(const struct worker *worker, const char *code,
     bool may_try_again, bool is_unbilled)
@@ -112,6 +118,8 @@ worker_failure(const struct worker *worker, const char *code,
 				       CONFIG_PROVIDER_KEEP_CHARGE_CODES),
 			code),
 		.is_unbilled = is_unbilled,
+		.can_ask = can_ask,
+		.can_ask_arg = config,
 	};
 }
 

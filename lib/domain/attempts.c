@@ -463,7 +463,8 @@ try_again(struct db *db, const struct uuid *job_id, const struct news *n)
 	db_bind_int64(stmt, 3, JOB_QUEUE_MAX_MS);
 	err = db_run(stmt);
 	if (err == OK)
-		err = leases_add_attempt(db, job_id, n->id, n->now_ms);
+		err = leases_add_attempt(db, job_id, n->id, n->failure,
+		    n->now_ms);
 	if (err == OK)
 		progress_job(db, job_id, JOB_QUEUED, "again");
 	return err;

@@ -2,6 +2,7 @@
 #ifndef DOMAIN_ATTEMPTS_H
 #define DOMAIN_ATTEMPTS_H
 
+#include "domain/dispatch.h"
 #include "domain/jobs.h"
 
 /*
@@ -147,11 +148,14 @@ struct attempt_failure {
 	bool keeps_charge;
 	bool is_unbilled; /* it is certain that it costs nothing */
 	bool is_refusal; /* an answer to a submission: stale once it is known */
+	/* May another attempt go to this company?  NULL = to no other one. */
+	dispatch_can_ask *can_ask;
+	const void *can_ask_arg;
 };
 
 /*
  * It came to nothing: the job ends and the credits go back, or another
- * attempt is made, at the model's fallback if it has one.
+ * attempt is made, at the model's fallback if it has one that can be asked.
  */
 enum err attempts_end(struct db *db, const struct uuid *id,
     const struct attempt_failure *failure, int64_t now_ms);

@@ -36,7 +36,8 @@ read_cost(struct db *db, const struct model *model,
 
 enum err
 dispatch_check(struct db *db, const struct model *model,
-    const struct settings *settings, int64_t cap_micro_usd, int64_t now_ms)
+    const struct settings *settings, dispatch_can_ask *can_ask, const void *arg,
+    int64_t cap_micro_usd, int64_t now_ms)
 {
 	char company[CATALOG_TEXT_BYTES], endpoint[CATALOG_TEXT_BYTES];
 	int64_t cost_micro_usd;
@@ -48,7 +49,8 @@ dispatch_check(struct db *db, const struct model *model,
 	if (err == OK)
 		err = breakers_block(db, model->company, model->endpoint,
 		    now_ms, &is_blocked);
-	if (err == OK && is_blocked && company[0] != '\0')
+	if (err == OK && is_blocked && company[0] != '\0' &&
+	    can_ask(arg, company))
 		err =
 		    breakers_block(db, company, endpoint, now_ms, &is_blocked);
 	if (err == OK && is_blocked)

@@ -88,45 +88,46 @@ read_work(struct db_stmt *stmt, struct attempt_work *w, struct row *row)
 	    db_column_int64(stmt, 27) * w->duration_s;
 }
 
-enum err
-leases_set_due(struct db *db, const struct uuid *job_id, int64_t due_at_ms)
-{
-	static const char sql[] = "UPDATE jobs SET due_at_ms = ?2"
-				  " WHERE id = ?1 AND due_at_ms IS NOT NULL";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+struct fallback {
+	struct uuid model_id;
+	char company[CATALOG_TEXT_BYTES];
+	char endpoint[CATALOG_TEXT_BYTES];
+};
 
-	db_bind_uuid(stmt, 1, job_id);
-	db_bind_int64(stmt, 2, due_at_ms);
-	return db_run(stmt);
-}
-
-enum err
-leases_end_attempt(struct db *db, const struct uuid *id, const char *state,
-    const char *error_code, int64_t now_ms)
+/* Of the attempt's model, if there is one whose company can be asked. */
+static enum err
+find_fallback(struct db *db, const struct uuid *attempt_id,
+    dispatch_can_ask *can_ask, const void *arg, bool *ret_found,
+    struct fallback *fallback)
 {
 	static const char sql[] =
-	    "UPDATE attempts SET state = ?2, error_code = ?3, ended_at_ms = ?4"
-	    " WHERE id = ?1";
+	    "SELECT f.id, f.company, f.endpoint FROM attempts a"
+	    " JOIN models m ON m.id = a.model_id"
+	    " JOIN models f ON f.id = m.fallback_id"
+	    " AND f.state <> 'retired' WHERE a.id = ?1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	enum err err;
 
-	db_bind_uuid(stmt, 1, id);
-	db_bind_text(stmt, 2, state);
-	db_bind_text(stmt, 3, error_code);
-	db_bind_int64(stmt, 4, now_ms);
-	return db_run(stmt);
+	db_bind_uuid(stmt, 1, attempt_id);
+	err = db_step(stmt, ret_found);
+	if (err != OK || !*ret_found)
+		return err;
+	fallback->model_id = db_column_uuid(stmt, 0);
+	copy(stmt, 1, fallback->company, sizeof(fallback->company));
+	copy(stmt, 2, fallback->endpoint, sizeof(fallback->endpoint));
+	*ret_found = can_ask != NULL && can_ask(arg, fallback->company);
+	return OK;
 }
 
 enum err
 leases_add_attempt(struct db *db, const struct uuid *job_id,
-    const struct uuid *last, int64_t now_ms)
+    const struct uuid *last, const struct attempt_failure *failure,
+    int64_t now_ms)
 {
 	static const char attempt_sql[] =
 	    "INSERT INTO attempts (id, job_id, number, state, seed, model_id)"
-	    " SELECT ?1, a.job_id, a.number + 1, 'new', ?3,"
-	    " COALESCE((SELECT f.id FROM models f WHERE f.id = m.fallback_id"
-	    "  AND f.state <> 'retired'), m.id)"
-	    " FROM attempts a JOIN models m ON m.id = a.model_id"
-	    " WHERE a.id = ?2";
+	    " SELECT ?1, job_id, number + 1, 'new', ?3,"
+	    " COALESCE(?4, model_id) FROM attempts WHERE id = ?2";
 	static const char job_sql[] =
 	    "UPDATE jobs SET company = (SELECT m.company FROM models m"
 	    " JOIN attempts a ON a.model_id = m.id WHERE a.id = ?2)"
@@ -135,14 +136,21 @@ leases_add_attempt(struct db *db, const struct uuid *job_id,
 	struct db_stmt *attempt = db_prepare(db, attempt_sql);
 	CLEANUP(db_release) struct db_stmt *job = db_prepare(db, job_sql);
 	const struct uuid id = uuid_sortable(now_ms);
+	struct fallback fallback;
 	uint32_t seed;
+	bool found;
 	enum err err;
 
 	assert(db_in_transaction(db));
+	err = find_fallback(db, last, failure->can_ask, failure->can_ask_arg,
+	    &found, &fallback);
+	if (err != OK)
+		return err;
 	random_bytes(&seed, sizeof(seed));
 	db_bind_uuid(attempt, 1, &id);
 	db_bind_uuid(attempt, 2, last);
 	db_bind_int64(attempt, 3, seed >> 1);
+	db_bind_uuid(attempt, 4, found ? &fallback.model_id : NULL);
 	err = db_run(attempt);
 	if (err != OK)
 		return err;
@@ -177,18 +185,6 @@ end_late(struct db *db, const struct uuid *id, const struct uuid *job_id,
 		return err;
 	return jobs_give_up(db, job_id, was_sent ? JOB_LOST : JOB_FAILED,
 	    "timeout", now_ms);
-}
-
-enum err
-leases_mark_unknown(struct db *db, const struct uuid *id)
-{
-	static const char sql[] =
-	    "UPDATE attempts SET state = 'unknown', calls_count = 0"
-	    " WHERE id = ?1 AND state = 'sending'";
-	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-
-	db_bind_uuid(stmt, 1, id);
-	return db_run(stmt);
 }
 
 static enum err
@@ -297,53 +293,58 @@ mark_sending(struct db *db, const struct attempt_work *w,
 	return db_run(job);
 }
 
+static bool
+has_policy(const void *arg, const char *company)
+{
+	const struct lease *l = arg;
+
+	for (size_t i = 0; i < l->policies_count; i++)
+		if (strcmp(l->policies[i].company, company) == 0)
+			return true;
+	return false;
+}
+
 /* Moves a job that was never sent to its model's fallback. */
 static enum err
-fail_over(struct db *db, const struct attempt_work *w, int64_t now_ms,
+fail_over(struct db *db, const struct lease *l, const struct attempt_work *w,
     bool *ret_moved)
 {
-	static const char find_sql[] =
-	    "SELECT f.id, f.company, f.endpoint FROM models m"
-	    " JOIN models f ON f.id = m.fallback_id"
-	    " AND f.state <> 'retired' WHERE m.id = ?1";
 	static const char attempt_sql[] =
 	    "UPDATE attempts SET model_id = ?2 WHERE id = ?1"
 	    " AND state = 'new'";
 	static const char job_sql[] =
 	    "UPDATE jobs SET company = ?2, due_at_ms = ?3 WHERE id = ?1";
-	CLEANUP(db_release) struct db_stmt *find = db_prepare(db, find_sql);
 	CLEANUP(db_release)
 	struct db_stmt *attempt = db_prepare(db, attempt_sql);
 	CLEANUP(db_release) struct db_stmt *job = db_prepare(db, job_sql);
-	struct uuid model_id;
+	struct fallback fallback;
 	bool found, is_blocked = false;
 	enum err err;
 
-	db_bind_uuid(find, 1, &w->model_id);
-	err = db_step(find, &found);
+	err = find_fallback(db, &w->id, has_policy, l, &found, &fallback);
 	if (err == OK && found)
-		err = breakers_block(db, db_column_str(find, 1).ptr,
-		    db_column_str(find, 2).ptr, now_ms, &is_blocked);
+		err = breakers_block(db, fallback.company, fallback.endpoint,
+		    l->now_ms, &is_blocked);
 	*ret_moved = err == OK && found && !is_blocked;
 	if (!*ret_moved)
 		return err;
-	model_id = db_column_uuid(find, 0);
 	db_bind_uuid(attempt, 1, &w->id);
-	db_bind_uuid(attempt, 2, &model_id);
+	db_bind_uuid(attempt, 2, &fallback.model_id);
 	err = db_run(attempt);
 	if (err != OK)
 		return err;
 	db_bind_uuid(job, 1, &w->job_id);
-	db_bind_str(job, 2, db_column_str(find, 1));
-	db_bind_int64(job, 3, now_ms);
+	db_bind_text(job, 2, fallback.company);
+	db_bind_int64(job, 3, l->now_ms);
 	return db_run(job);
 }
 
 /* Sends it if nothing stands against that; else it waits a while. */
 static enum err
-dispatch(struct db *db, const struct attempt_work *w,
-    const struct attempt_policy *policy, int64_t now_ms, bool *ret_sent)
+dispatch(struct db *db, const struct lease *l, const struct attempt_work *w,
+    const struct attempt_policy *policy, bool *ret_sent)
 {
+	const int64_t now_ms = l->now_ms;
 	bool is_blocked, moved, fits;
 	enum err err;
 
@@ -352,7 +353,7 @@ dispatch(struct db *db, const struct attempt_work *w,
 	if (err != OK)
 		return err;
 	if (is_blocked) {
-		err = fail_over(db, w, now_ms, &moved);
+		err = fail_over(db, l, w, &moved);
 		if (err != OK || moved)
 			return err;
 		return leases_set_due(db, &w->job_id, now_ms + BLOCKED_WAIT_MS);
@@ -407,7 +408,7 @@ lease_queued(struct db *db, struct lease *l,
 	}
 	/* What is not sent makes room for what is. */
 	for (size_t i = first; err == OK && i < first + count; i++) {
-		err = dispatch(db, &l->works[i], policy, l->now_ms, &found);
+		err = dispatch(db, l, &l->works[i], policy, &found);
 		if (err == OK && found && l->count != i)
 			l->works[l->count] = l->works[i];
 		l->count += err == OK && found;

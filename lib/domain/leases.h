@@ -23,9 +23,10 @@ enum err leases_end_attempt(struct db *db, const struct uuid *id,
 
 /*
  * Another attempt for a job after `last` came to nothing, at the fallback of
- * its model if that is available, else at the same model.
+ * its model if that is available and can be asked, else at the same model.
  */
 enum err leases_add_attempt(struct db *db, const struct uuid *job_id,
-    const struct uuid *last, int64_t now_ms);
+    const struct uuid *last, const struct attempt_failure *failure,
+    int64_t now_ms);
 
 #endif
