@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { AppStore, balanceOf, BEST, buy, notify, later, newId, POPULAR, post,
 	profileOf, refunded } from "./support/appstore.mjs";
 import { AppleServer } from "./support/appstore-server.mjs";
-import { sql } from "./support/database.mjs";
+import { sql, whileLocked } from "./support/database.mjs";
 import { assertAuditClean, assertError } from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
 
@@ -146,6 +146,45 @@ test("refunds that nobody told of are found by their payer", async () => {
 	await until(() => apple.calls.slice(asked).some(({ url }) =>
 	    url.includes(`/refund/lookup/${one.transactionId}`)), 20_000);
 	await comesTo(before + 50);
+});
+
+test("a refund that a busy database cannot take is asked for again", async () => {
+	const before = await balanceOf(rendio, ada);
+	const t = store.transaction({ appTransactionId: "70400002" });
+	const failed = () => rendio.log().filter((line) => line.includes(
+	    '"program":"worker"') && line.includes('"event":"database"')).length;
+	let held;
+
+	await buy(rendio, ada, store, t);
+	apple.trouble = (req, res) => {
+		const url = new URL(req.url, apple.url);
+		// Whoever asks on from there has seen it.
+		const page = () => res.end(JSON.stringify({ hasMore: false,
+			revision: "seen", signedTransactions:
+			url.searchParams.get("revision") === null ?
+			[store.sign(refunded(t, 5))] : [] }));
+
+		if (!url.pathname.endsWith(`/refund/lookup/${t.transactionId}`))
+			return answer(404, '{"errorCode":4040010}')(req, res);
+		if (held !== undefined)
+			return page();
+		const earlier = failed();
+		held = whileLocked(rendio, async () => {
+			page();
+			return await until(() => failed() > earlier, 30_000);
+		});
+	};
+	try {
+		await until(async () => {
+			await sql(rendio, "UPDATE payers SET next_check_at_ms = 1" +
+			    " WHERE payer_id = '70400002'");
+			return await balanceOf(rendio, ada) === before;
+		}, 60_000);
+		assert.ok(await held, "the database was busy for the worker");
+		assert.equal(await balanceOf(rendio, ada), before);
+	} finally {
+		apple.trouble = null;
+	}
 });
 
 test("how much was used is told with consent, once, and never without",

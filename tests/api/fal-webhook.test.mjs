@@ -5,11 +5,12 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { Fal } from "../fakes/fal.mjs";
-import { id, sql } from "./support/database.mjs";
+import { id, sql, whileLocked } from "./support/database.mjs";
 import { assertAuditClean, assertBudget, assertError, assertPersonal }
     from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
-import { creditsOf, endOf, orderJob, remove, statusOf } from "./support/jobs.mjs";
+import { creditsOf, endOf, orderJob, remove, startWorker, statusOf, stopWorker }
+    from "./support/jobs.mjs";
 
 const PATH = "/functions/v1/fal-webhook/";
 
@@ -110,6 +111,33 @@ test("a webhook tells the fate of a submission that got no answer", async () => 
 	    { prompt: fal.script({ submit: "reset", history: "off" }) });
 
 	assert.equal((await endOf(rendio, ada, id)).status, "completed");
+});
+
+test("a report is kept while the database is busy", async () => {
+	// Nobody else can tell what became of it.
+	const { job_id, request } = await silent({ submit: "reset",
+		history: "off" });
+	assert.ok(await until(async () => (await sql(rendio, "SELECT 1 FROM" +
+	    ` attempts WHERE state = 'unknown' AND job_id = ${id(job_id)}`))
+	    .length === 1, 30_000));
+	await stopWorker(rendio);
+	const body = fal.hookBody(request);
+	assertPersonal(await post(pathOf(request),
+	    fal.sign(request.request_id, body), body));
+	const lines = (...parts) => rendio.log().filter((line) =>
+	    parts.every((part) => line.includes(part))).length;
+	const failed = () => lines('"program":"worker"', '"event":"database"');
+	const before = failed();
+	const refused = () => lines("report_refused");
+	const refusedBefore = refused();
+	// The second or the third of its transactions is that of the report.
+	await whileLocked(rendio, async () => {
+		await startWorker(rendio);
+		assert.ok(await until(() => failed() >= before + 3 ||
+		    refused() > refusedBefore, 60_000));
+	});
+	assert.equal((await endOf(rendio, ada, job_id)).status, "completed");
+	assert.equal(refused(), refusedBefore);
 });
 
 test("what fal has not signed for our account changes nothing", async (t) => {

@@ -385,6 +385,33 @@ a_field_takes_what_its_column_can_have(void **state)
 	    ERR_THEME_NOT_FOUND);
 }
 
+static enum err
+set_price_of_a_second(const struct fixture *f, int64_t millicredits)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%lld", (long long)millicredits);
+	return catalog_set_model(f->db, &f->model.id, STR("price.720p.audio"),
+	    str_from(text));
+}
+
+static void
+no_price_is_above_what_one_order_may_charge(void **state)
+{
+	/* Of a minute, the longest that there is. */
+	const int64_t most = CREDITS_AMOUNT_MAX * 1000 / 60;
+	const struct fixture *f = *state;
+
+	assert_int_equal(set_price_of_a_second(f, most), OK);
+	assert_int_equal(set_price_of_a_second(f, most + 1),
+	    ERR_INVALID_REQUEST);
+	assert_int_equal(number_of(f,
+			     "SELECT MAX(millicredits_per_second)"
+			     " FROM model_prices WHERE model_id = ?1",
+			     &f->model.id),
+	    most);
+}
+
 static void
 a_text_that_readers_have_no_room_for_is_refused(void **state)
 {
@@ -452,6 +479,7 @@ main(void)
 		TEST(activating_a_model_retires_the_one_before),
 		TEST(what_cannot_be_activated_leaves_the_present_one_active),
 		TEST(a_field_takes_what_its_column_can_have),
+		TEST(no_price_is_above_what_one_order_may_charge),
 		TEST(a_text_that_readers_have_no_room_for_is_refused),
 		TEST(a_change_is_seen_at_once_and_may_be_taken_back),
 	};
