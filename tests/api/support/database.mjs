@@ -14,7 +14,8 @@ const setup = ["-cmd", "PRAGMA busy_timeout = 10000;",
 /** Runs SQL and gives its rows as objects. */
 export async function sql(rendio, text) {
 	const { stdout } = await run("sqlite3", ["-batch", "-bail", ...setup,
-		"-cmd", ".print ROWS", "-json", rendio.file("rendio.db"), text]);
+		"-cmd", ".print ROWS", "-json", rendio.file("rendio.db"), text],
+	    { maxBuffer: 64 * 1024 * 1024 });
 	const rows = stdout.slice(stdout.indexOf("ROWS\n") + 5).trim();
 	return rows === "" ? [] : JSON.parse(rows);
 }
