@@ -3,7 +3,7 @@
 // CDN of its own kind, played by the fake of fal.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
 import http from "node:http";
 import { after, before, test } from "node:test";
@@ -328,6 +328,38 @@ test("a video without a frame is delivered without", async () => {
 	assert.ok(await until(async () => (await sql(rendio, `SELECT 1 FROM
 	    objects WHERE bucket = 'thumbnails' AND state <> 'stored'`))
 	    .length === 0));
+});
+
+/** Has the place of a worker that makes a poster, until it is called. */
+async function takePlace(i) {
+	const child = spawn("flock", ["-n", rendio.file("run", `poster.${i}`),
+		"sh", "-c", "echo taken; exec cat"],
+	    { stdio: ["pipe", "pipe", "inherit"] });
+	const ended = new Promise((resolve) => child.once("close", resolve));
+	await new Promise((resolve, reject) => {
+		child.stdout.once("data", resolve);
+		child.once("close", () => reject(new Error("it is taken")));
+	});
+	return async () => {
+		child.stdin.end();
+		await ended;
+	};
+}
+
+test("all workers together make two posters at a time, and a video does not " +
+    "wait for long", async () => {
+	// Two others are at it, and this worker has nothing else to do.
+	const leave = [await takePlace(0), await takePlace(1)];
+	try {
+		const job = await make("film");
+		assert.equal(job.status, "completed");
+		assert.equal(job.thumbnail_url, null);
+		const line = await until(() => rendio.log().find((line) =>
+		    line.includes("no_poster") && line.includes(job.job_id)));
+		assert.match(line, /busy/);
+	} finally {
+		await Promise.all(leave.map((end) => end()));
+	}
 });
 
 test("in the end every file has its row, and the other way round",
