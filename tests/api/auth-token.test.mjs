@@ -70,7 +70,7 @@ test("a refresh token gives a new session object of the same session",
 	assert.equal(claims.session_id, claimsOf(ada.access_token).session_id);
 	assert.equal(claims.sub, ada.user_id);
 	assert.equal(claims.exp, body.expires_at);
-	await assertStatements(rendio, res, 6);
+	await assertStatements(rendio, res, 7);
 	for (const session of [ada, body])
 		assert.equal(await creditsOf(rendio, session), 10);
 });
