@@ -7,6 +7,7 @@
 #include "archive.h"
 #include "doctor.h"
 
+#include "app/nudge.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "domain/alarms.h"
@@ -464,7 +465,7 @@ check_worker(struct doctor *d)
 {
 	char path[DOCTOR_PATH_BYTES_MAX];
 
-	if (!doctor_path(d, "run/worker.sock", path) ||
+	if (!doctor_path(d, "run/" NUDGE_WORKER, path) ||
 	    !answers(SOCK_DGRAM, path))
 		doctor_note(d, RED, "worker",
 		    "start `make run`, or see that cron starts rendio-worker"
@@ -488,11 +489,14 @@ check_endpoints(struct doctor *d)
 		dir = opendir(path);
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		if (!str_ends_with(str_from(entry->d_name), STR(".sock")) ||
-		    strcmp(entry->d_name, "worker.sock") == 0)
+		    strcmp(entry->d_name, NUDGE_WORKER) == 0)
 			continue;
 		(void)snprintf(file, sizeof(file), "%s/%s", path,
 		    entry->d_name);
-		if (answers(SOCK_STREAM, file)) {
+		if (answers(strcmp(entry->d_name, NUDGE_REALTIME) == 0 ?
+			    SOCK_DGRAM :
+			    SOCK_STREAM,
+			file)) {
 			answering++;
 			continue;
 		}

@@ -57,7 +57,11 @@ test("every credential is tried and taken, and our address answers",
     async () => {
 	assert.match((await doctor()).checks.streams.text, /nobody is signed in/);
 	await new Phone(rendio, fakes.devicecheck, "ada").enter();
-	const { checks } = await doctor();
+	const { code, checks } = await doctor();
+	assert.deepEqual(Object.values(checks).filter(({ level }) =>
+	    level === "error"), []);
+	assert.equal(code, 0);
+	assert.equal(checks.endpoints.level, "ok", checks.endpoints.text);
 	assert.match(checks.streams.text, /as soon as/);
 	for (const name of ["public url", "certificate", "webhook", "streams",
 		"devicecheck", "apple id", "fal", "push", "telegram", "sentry",
