@@ -10,7 +10,7 @@
  *   400 42703              no such column
  *   400 22P02              the value is not of the column's type
  *   401 invalid_api_key, PGRST301
- *   404 PGRST205           no such table
+ *   404 PGRST205           no such table, whatever the method
  *   405 PGRST117
  *   406 PGRST106           Accept-Profile names a schema that is not ours
  *   406 PGRST116           one object was wanted, and not one row was found
@@ -138,6 +138,12 @@ find_source(struct str name)
 	return NULL;
 }
 
+static bool
+has(struct str name)
+{
+	return find_source(name) != NULL;
+}
+
 /* Rows first to end (not included) of what was found. */
 static void
 write_rows(struct response *res, const struct source *source,
@@ -203,6 +209,7 @@ main(int argc, char **argv)
 		/* Who tries to write is told so, not that it was too much. */
 		.body_bytes_max = APP_JSON_BYTES_MAX,
 		.is_read_only = true,
+		.has = has,
 		.handle = rest,
 	};
 

@@ -134,6 +134,11 @@ struct endpoint {
 	bool is_sandbox_only;
 	bool sends_files; /* may answer with accel_path */
 	bool is_read_only; /* its connection refuses to write */
+	/*
+	 * Of a prefix: is there anything of that name?  If not, another method
+	 * is no 405 but a 404, as its own methods are.  NULL = all names are.
+	 */
+	bool (*has)(struct str tail);
 	/* Headers of its own, as FastCGI names them; NULL = no more. */
 	const char *header[APP_HEADERS_MAX];
 	/*

@@ -187,7 +187,9 @@ parse_json_body(struct request *req)
 	if (req->method == HTTP_GET || req->method == HTTP_HEAD)
 		return OK;
 	if (req->content_type.len > 0 &&
-	    !http_content_type_is(req->content_type, STR("application/json")))
+	    (!http_content_type_is(req->content_type,
+		 STR("application/json")) ||
+		!http_charset_is_utf8(req->content_type)))
 		return ERR_UNSUPPORTED_MEDIA_TYPE;
 	req->json = json_parse(req->arena, req->body);
 	return json_is_object(req->json) ? OK : ERR_INVALID_JSON;
@@ -209,7 +211,9 @@ check_request(struct app *app, struct fcgi *fcgi, struct request *req,
 	if (!http_method_parse(fcgi_param(fcgi, "REQUEST_METHOD"),
 		&req->method) ||
 	    (endpoint->methods & req->method) == 0)
-		return ERR_METHOD_NOT_ALLOWED;
+		return endpoint->has == NULL || endpoint->has(req->tail) ?
+		    ERR_METHOD_NOT_ALLOWED :
+		    ERR_NOT_FOUND;
 	if (has_header_twice(fcgi, endpoint))
 		return ERR_INVALID_REQUEST;
 	apikey = fcgi_param(fcgi, "HTTP_APIKEY");

@@ -215,6 +215,28 @@ http_content_type_is(struct str content_type, struct str wanted)
 	return str_equal_nocase(str_trim(media_type), wanted);
 }
 
+bool
+http_charset_is_utf8(struct str content_type)
+{
+	struct str parameter, name, value, rest;
+
+	(void)str_cut(content_type, ';', &parameter, &rest);
+	while (rest.len > 0) {
+		(void)str_cut(rest, ';', &parameter, &rest);
+		(void)str_cut(parameter, '=', &name, &value);
+		if (!str_equal_nocase(str_trim(name), STR("charset")))
+			continue;
+		value = str_trim(value);
+		if (value.len >= 2 && value.ptr[0] == '"' &&
+		    value.ptr[value.len - 1] == '"')
+			value = (struct str){ value.ptr + 1, value.len - 2 };
+		return str_equal_nocase(value, STR("utf-8")) ||
+		    str_equal_nocase(value, STR("utf8")) ||
+		    str_equal_nocase(value, STR("us-ascii"));
+	}
+	return true;
+}
+
 static struct str
 skip(struct str s, size_t n)
 {

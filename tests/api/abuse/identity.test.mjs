@@ -942,8 +942,8 @@ test("U16 U17 there is no SQL to be spoken", async () => {
 			assertError(await rendio.request(method,
 			    `/rest/v1/${path}`, { bearer: ada.access_token,
 				body: { p_user_id: ada.user_id,
-					p_amount: 1000000 } }), 405,
-			    "PGRST117", "rest");
+					p_amount: 1000000 } }), 404,
+			    "PGRST205", "rest");
 	}
 	assert.equal(await creditsOf(rendio, ada), GIFT);
 });

@@ -247,6 +247,25 @@ content_types_ignore_case_and_parameters(void **state)
 }
 
 static void
+a_charset_is_utf8_if_it_is_not_said(void **state)
+{
+	static const char *const good[] = { "", "application/json",
+		"application/json;", "application/json; charset=utf-8",
+		"application/json;CHARSET=\"UTF-8\"", "a/b; x=utf-16; y",
+		"application/json; x=1 ; charset=us-ascii",
+		"a/b; charset=utf8" };
+	static const char *const bad[] = { "application/json; charset=utf-16",
+		"application/json;charset=", "a/b; charset", "a/b; charset=\"",
+		"a/b; x=1; charset=iso-8859-1", "a/b; charset=utf-8x" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_true(http_charset_is_utf8(str_from(good[i])));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(http_charset_is_utf8(str_from(bad[i])));
+}
+
+static void
 an_entity_tag_is_found_in_its_list(void **state)
 {
 	static const char *const good[] = { "\"abc\"", "W/\"abc\"", "*", " * ",
@@ -301,6 +320,7 @@ main(void)
 		cmocka_unit_test(tokens_have_one_to_max_characters),
 		cmocka_unit_test(a_bearer_token_is_found),
 		cmocka_unit_test(content_types_ignore_case_and_parameters),
+		cmocka_unit_test(a_charset_is_utf8_if_it_is_not_said),
 		cmocka_unit_test(an_entity_tag_is_found_in_its_list),
 		cmocka_unit_test(every_status_that_is_sent_has_its_phrase),
 	};
