@@ -278,6 +278,16 @@ parse_environment(struct config *config, char *const *environment,
 	return true;
 }
 
+/* Paths are put after it: with a slash of its own no link would be found. */
+static void
+cut_slashes(char *url)
+{
+	size_t n = strlen(url);
+
+	while (n > 0 && url[n - 1] == '/')
+		url[--n] = '\0';
+}
+
 bool
 config_parse(struct config *config, struct str file, char *const *environment,
     struct buf *problem)
@@ -303,6 +313,7 @@ config_parse(struct config *config, struct str file, char *const *environment,
 		    "RENDIO_DEVICECHECK_BAN_BIT must differ");
 		return false;
 	}
+	cut_slashes(config->text[CONFIG_PUBLIC_URL]);
 	if (!config_is_set(config, CONFIG_PUBLIC_URL)) {
 		(void)snprintf(url, sizeof(url), "https://127.0.0.1:%lld",
 		    (long long)config_number(config, CONFIG_PORT));

@@ -85,6 +85,9 @@ the_public_url_follows_the_port_unless_given(void **state)
 	    "https://127.0.0.1:9000");
 	accepts(*state, "RENDIO_PORT=9000\nRENDIO_PUBLIC_URL=https://a.b",
 	    CONFIG_PUBLIC_URL, "https://a.b");
+	/* Links are made by putting a path after it. */
+	accepts(*state, "RENDIO_PUBLIC_URL=https://a.b//\n", CONFIG_PUBLIC_URL,
+	    "https://a.b");
 }
 
 static void
