@@ -88,6 +88,8 @@ int provider_start_command(const struct args *args);
 int spend_command(const struct args *args);
 int theme_list_command(const struct args *args);
 int theme_set_command(const struct args *args);
+int product_list_command(const struct args *args);
+int product_set_command(const struct args *args);
 int backup_command(const struct args *args);
 int restore_command(const struct args *args);
 int token_command(const struct args *args);

@@ -97,6 +97,11 @@ static const struct command commands[] = {
 	    0, 0, OPTION_JSON, theme_list_command },
 	{ "theme set", "ID KEY=VALUE...", "change a theme", 2,
 	    1 + CATALOG_FIELDS_MAX, 0, theme_set_command },
+	{ "product list", "[--json]", "what the App Store sells for us", 0, 0,
+	    OPTION_JSON, product_list_command },
+	{ "product set", "ID credits=N | ID credits_per_period=N",
+	    "sell a product, or change the credits that it brings", 2, 2, 0,
+	    product_set_command },
 	{ "backup", "FILE | DIRECTORY [--keep N] [--send] [--json]",
 	    "write everything into one file, and prove that it is good\n\n"
 	    "  --keep N    in DIRECTORY only the newest N stay\n"

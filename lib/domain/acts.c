@@ -155,6 +155,47 @@ acts_set_theme(struct db *db, const struct admin_actor *actor,
 	return err;
 }
 
+struct selling {
+	const struct admin_actor *actor;
+	const struct product *product;
+	int64_t now_ms;
+};
+
+static enum err
+set_product(struct db *db, void *arg)
+{
+	const struct selling *s = arg;
+	char was[24] = "", is[24];
+	int64_t credits;
+	bool found;
+	enum err err;
+
+	err = products_find(db, str_from(s->product->id), s->product->kind,
+	    &found, &credits);
+	if (err == OK)
+		err = products_set(db, s->product, s->now_ms);
+	if (err != OK)
+		return err;
+	if (found)
+		(void)snprintf(was, sizeof(was), "%lld", (long long)credits);
+	(void)snprintf(is, sizeof(is), "%lld", (long long)s->product->credits);
+	return admin_log_append(db, s->actor,
+	    &(const struct admin_act){ .action = "product_set",
+		.field = str_from(s->product->id),
+		.old_value = str_from(was),
+		.new_value = str_from(is) },
+	    s->now_ms, NULL);
+}
+
+enum err
+acts_set_product(struct db *db, const struct admin_actor *actor,
+    const struct product *product, int64_t now_ms)
+{
+	struct selling s = { actor, product, now_ms };
+
+	return db_transaction(db, set_product, &s);
+}
+
 static enum err
 set_maintenance(struct db *db, void *arg)
 {

@@ -4,6 +4,7 @@
 
 #include "domain/admin_log.h"
 #include "domain/jobs.h"
+#include "domain/products.h"
 
 /*
  * Acts: what an admin may do to users, jobs, the catalogue and the machine.
@@ -84,6 +85,10 @@ enum err acts_set_model(struct db *db, const struct admin_actor *actor,
 enum err acts_set_theme(struct db *db, const struct admin_actor *actor,
     const struct uuid *id, const struct act_field *fields, size_t count,
     int64_t now_ms, size_t *ret_bad);
+
+/* Sells a product, or changes what it brings (domain/products.h). */
+enum err acts_set_product(struct db *db, const struct admin_actor *actor,
+    const struct product *product, int64_t now_ms);
 
 /* Turns maintenance on or off (domain/switches.h). */
 enum err acts_set_maintenance(struct db *db, const struct admin_actor *actor,

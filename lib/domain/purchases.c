@@ -2,6 +2,7 @@
 #include "domain/purchases.h"
 #include "domain/credits.h"
 #include "domain/payers.h"
+#include "domain/products.h"
 #include "domain/progress.h"
 #include "domain/subscriptions.h"
 
@@ -237,35 +238,6 @@ find_owner(struct db *db, const struct purchase_fact *fact,
 	return err;
 }
 
-/* What one piece brings; *ret_known is false for a product we do not sell. */
-static enum err
-find_product(struct db *db, const struct purchase_fact *fact, bool *ret_known,
-    int64_t *ret_credits)
-{
-	static const char consumable_sql[] =
-	    "SELECT credits FROM products WHERE id = ?1";
-	static const char subscription_sql[] =
-	    "SELECT credits_per_period FROM subscription_products"
-	    " WHERE id = ?1";
-	CLEANUP(db_release)
-	struct db_stmt *consumable = db_prepare(db, consumable_sql);
-	CLEANUP(db_release)
-	struct db_stmt *subscription = db_prepare(db, subscription_sql);
-	struct db_stmt *stmt =
-	    fact->kind == PURCHASE_SUBSCRIPTION ? subscription : consumable;
-	bool found;
-	enum err err;
-
-	db_bind_text(stmt, 1, fact->product_id);
-	err = db_step(stmt, &found);
-	if (err != OK)
-		return err;
-	*ret_known = found;
-	if (found)
-		*ret_credits = db_column_int64(stmt, 0);
-	return OK;
-}
-
 static enum err
 is_above_cap(struct db *db, const struct purchase_fact *fact,
     const struct purchase *p, const struct purchase_policy *policy,
@@ -298,7 +270,8 @@ price(struct db *db, const struct purchase_fact *fact,
 	bool known, above;
 	enum err err;
 
-	err = find_product(db, fact, &known, &credits);
+	err = products_find(db, str_from(fact->product_id), fact->kind, &known,
+	    &credits);
 	if (err != OK)
 		return err;
 	p->credits = credits * fact->quantity;

@@ -11,8 +11,8 @@ import { after, before, test } from "node:test";
 import { root } from "./support/instance.mjs";
 
 // Few rows, all of which are shown; "parts" are rows of a selection within.
-const SMALL = ["models", "model_prices", "themes", "products", "admins",
-	"parts"];
+const SMALL = ["models", "model_prices", "themes", "products",
+	"subscription_products", "admins", "parts"];
 
 // Partial indexes that hold nothing but what is waiting.
 const QUEUES = ["provider_reports_to_handle", "objects_to_delete",

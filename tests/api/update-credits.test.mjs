@@ -9,7 +9,7 @@ import { AppStore, BEST, balanceOf, buy, later, newId, post, profileOf,
 import { id, sql, whileLocked } from "./support/database.mjs";
 import { assertAuditClean, assertError, assertNotLogged, assertPersonal,
 	assertStatements } from "./support/expect.mjs";
-import { start } from "./support/instance.mjs";
+import { start, until } from "./support/instance.mjs";
 
 let rendio, store, ada, bob;
 
@@ -137,6 +137,41 @@ test("who posts it first has it; 50 at once are one credit", async () => {
 	const now = [await balanceOf(rendio, ada), await balanceOf(rendio, bob)];
 	assert.deepEqual([now[0] - before[0], now[1] - before[1]].sort(),
 	    [0, 25]);
+});
+
+test("what was sold before we knew of it is credited when we do", async () => {
+	const productId = "com.rendioai.credits.mega.400";
+	const eve = await rendio.guest("mega");
+	const signed_transaction = store.sign(store.transaction({ productId }));
+	const set = (...args) => rendio.cli("product", "set", ...args);
+
+	assertError(await post(rendio, eve, { signed_transaction }), 400,
+	    "unknown_product");
+	assert.equal(await balanceOf(rendio, eve), 10);
+	assert.equal((await set(productId, "credits=400")).code, 0);
+	// Nobody has to post it again.
+	assert.ok(await until(async () =>
+	    await balanceOf(rendio, eve) === 410, 30_000));
+	// Its price is a matter of the future.
+	assert.equal((await set(productId, "credits=500")).code, 0);
+	assert.equal((await post(rendio, eve, { signed_transaction })).json()
+	    .credits_added, 400);
+
+	assert.equal((await set("com.rendioai.pro", "credits_per_period=0"))
+	    .code, 0);
+	const { stdout } = await rendio.cli("product", "list", "--json");
+	const sold = Object.fromEntries(JSON.parse(stdout).map((one) =>
+	    [one.id, [one.kind, one.credits]]));
+	assert.deepEqual(sold[productId], ["consumable", 500]);
+	assert.deepEqual(sold[STARTER], ["consumable", 25]);
+	assert.deepEqual(sold["com.rendioai.pro"], ["subscription", 0]);
+	// Not both, not nothing, and no id that Apple could not have.
+	assert.equal((await set(productId, "credits_per_period=5")).code, 1);
+	for (const [id, field] of [[productId, "credits=0"],
+		[productId, "credits=10001"], [productId, "price=5"],
+		[productId, "credits"], ["a b", "credits=5"], ["", "credits=5"]])
+		assert.equal((await set(id, field)).code, 2, `${id} ${field}`);
+	await assertAuditClean(rendio);
 });
 
 test("what is no purchase of ours is refused", async () => {
