@@ -263,6 +263,14 @@ answer_error(struct response *res, const struct endpoint *endpoint,
 	    err_text(err, req->lang));
 }
 
+enum err
+app_refuse_method(const struct endpoint *endpoint, const struct request *req)
+{
+	return endpoint->has == NULL || endpoint->has(req->tail) ?
+	    ERR_METHOD_NOT_ALLOWED :
+	    ERR_NOT_FOUND;
+}
+
 static bool
 header(struct buf *head, const char *name, const char *value)
 {

@@ -28,4 +28,8 @@ void answer_special(struct response *res, const struct endpoint *endpoint,
  */
 bool answer_head(const struct response *res, struct buf *head);
 
+/* A method that an endpoint does not take; 404 where there is nothing at all. */
+enum err
+app_refuse_method(const struct endpoint *endpoint, const struct request *req);
+
 #endif

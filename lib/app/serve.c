@@ -186,10 +186,7 @@ parse_json_body(struct request *req)
 	/* GET and HEAD carry no body, whatever type they announce. */
 	if (req->method == HTTP_GET || req->method == HTTP_HEAD)
 		return OK;
-	if (req->content_type.len > 0 &&
-	    (!http_content_type_is(req->content_type,
-		 STR("application/json")) ||
-		!http_charset_is_utf8(req->content_type)))
+	if (req->content_type.len > 0 && !http_is_json(req->content_type))
 		return ERR_UNSUPPORTED_MEDIA_TYPE;
 	req->json = json_parse(req->arena, req->body);
 	return json_is_object(req->json) ? OK : ERR_INVALID_JSON;
@@ -211,9 +208,7 @@ check_request(struct app *app, struct fcgi *fcgi, struct request *req,
 	if (!http_method_parse(fcgi_param(fcgi, "REQUEST_METHOD"),
 		&req->method) ||
 	    (endpoint->methods & req->method) == 0)
-		return endpoint->has == NULL || endpoint->has(req->tail) ?
-		    ERR_METHOD_NOT_ALLOWED :
-		    ERR_NOT_FOUND;
+		return app_refuse_method(endpoint, req);
 	if (has_header_twice(fcgi, endpoint))
 		return ERR_INVALID_REQUEST;
 	apikey = fcgi_param(fcgi, "HTTP_APIKEY");

@@ -216,6 +216,13 @@ http_content_type_is(struct str content_type, struct str wanted)
 }
 
 bool
+http_is_json(struct str content_type)
+{
+	return http_content_type_is(content_type, STR("application/json")) &&
+	    http_charset_is_utf8(content_type);
+}
+
+bool
 http_charset_is_utf8(struct str content_type)
 {
 	struct str parameter, name, value, rest;

@@ -73,6 +73,9 @@ bool http_content_type_is(struct str content_type, struct str wanted);
 /* May text of this Content-Type be read as UTF-8?  It is, if it does not say. */
 bool http_charset_is_utf8(struct str content_type);
 
+/* JSON, in no charset but its own. */
+bool http_is_json(struct str content_type);
+
 /*
  * Does an If-None-Match list name this entity tag?  Compared weakly
  * (RFC 9110, 13.1.2), because a proxy that compresses weakens our tag.
