@@ -198,7 +198,7 @@ export class Table {
 			await body();
 		} catch (error) {
 			process.exitCode = 1;
-			this.info(what, `NOT measured: ${error.message}`);
+			this.info(what, `NOT measured: ${error.message.split("\n")[0]}`);
 		}
 	}
 

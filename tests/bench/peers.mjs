@@ -25,6 +25,8 @@ import { PARSE_PORT, startParse } from "./peers/parse.mjs";
 const USERS = 256;
 const ROUNDS = 3;
 const ROUND_S = 2;
+// Of the slowest peer 64 clients wait for seconds.
+const ORDER_ROUND_S = 4;
 const CLIENTS = 16;
 const ORDER_CLIENTS = 64;
 const JOBS = 20;
@@ -128,15 +130,17 @@ function startNginx(rendio, phpDatabase) {
 		listen 127.0.0.1:${plain} backlog=4096;
 		location / { ${location} }
 	}`;
+	const socketOf = (name) => fs.readFileSync(
+	    rendio.file("sv", name, "socket"), "utf8").trim();
 	const own = READS.map((name) => `location = /functions/v1/${name} {
 		include ${root}/nginx/fastcgi.conf;
-		fastcgi_pass unix:${rendio.file("sv", name, "socket")};
+		fastcgi_pass unix:${socketOf(name)};
 	}`).join("\n");
 	fs.writeFileSync(path.join(work, "nginx.conf"), `
 user root root;
 worker_processes auto;
 pid ${work}/nginx.pid;
-error_log stderr warn;
+error_log ${work}/nginx.log;
 events { worker_connections 4096; }
 http {
 	access_log ${work}/access.log;
@@ -179,6 +183,8 @@ async function untilItAnswers(peer) {
 		const { stdout } = spawnSync("curl", args, { encoding: "utf8" });
 		if (stdout?.includes('"credits_remaining":1000000'))
 			return;
+		if (peer.children.some(({ exitCode }) => exitCode !== null))
+			break;
 		await sleep(200);
 	}
 	throw new Error("it gives no right answer");
@@ -244,12 +250,14 @@ const WORK = [
 		requests: ({ users, prefix, ask }) => users.slice(0, 8)
 		    .map((user) => ask(`${prefix}get-video-jobs`, user)) },
 	{ name: "generate-video", clients: ORDER_CLIENTS,
+		seconds: ORDER_ROUND_S,
 		requests: ({ users, prefix }) =>
 		    orders(`${prefix}generate-video`, users) },
 ];
 
 /** One round of one of them, with the processor time in nginx and behind it. */
-async function measureOne(rendio, one, isPlain, { name, clients, requests }) {
+async function measureOne(rendio, one, isPlain,
+    { name, clients, requests, seconds = ROUND_S }) {
 	const behind = one.children?.map((child) => child.pid) ??
 	    [rendio.supervised(name)];
 	const router = one.children || isPlain ? nginx.pid :
@@ -258,7 +266,7 @@ async function measureOne(rendio, one, isPlain, { name, clients, requests }) {
 	    pids.reduce((sum, pid) => sum + cpu_ms(pid), 0);
 	const behind_ms = spent_ms(behind), router_ms = spent_ms([router]);
 	const row = await load(isPlain ? one.plain_url : one.url, requests(one),
-	    ROUND_S, { clients });
+	    seconds, { clients });
 	const each_us = (ms) => ms * 1000 / row.requests;
 	return { ...row, cpu_us: each_us(spent_ms(behind) - behind_ms),
 		nginx_us: each_us(spent_ms([router]) - router_ms) };
