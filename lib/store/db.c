@@ -19,11 +19,7 @@
 #define DB_NAP_MIN_US 100
 #define DB_NAP_SPREAD_US 900
 
-/*
- * Readers look at the file where the kernel keeps it, instead of copying each
- * page that their small cache has lost: docs/decisions/0019.  As much as this
- * SQLite maps at most; what lies behind is read as before.
- */
+/* Readers map it, as much as this SQLite can: docs/decisions/0019. */
 #define DB_MAP_BYTES_MAX "2147418112"
 
 enum err
