@@ -23,7 +23,7 @@ OPTIMISE  := $(if $(SAN),-O1 -g -fno-omit-frame-pointer,-O2 -g -D_FORTIFY_SOURCE
 SANFLAGS  := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
              $(if $(filter clang,$(notdir $(CC))),-fsanitize=fuzzer-no-link))
 
-CPPFLAGS  += -D_GNU_SOURCE -Ilib -I$(BUILD)/gen $(if $(SQLITE),-isystem $(SQLITE)) \
+CPPFLAGS  += -D_GNU_SOURCE -Ilib -I$(BUILD)/gen $(if $(SQLITE),-isystem $(SQLITE) -DSQLITE_IS_LINKED) \
              -include base/banned.h
 CFLAGS    += -std=c11 $(WARNINGS) $(HARDENING) $(OPTIMISE) $(SANFLAGS) -MMD -MP \
              -ffunction-sections -fdata-sections

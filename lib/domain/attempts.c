@@ -544,10 +544,13 @@ stored(struct db *db, void *arg)
 	err = db_step(stmt, &found);
 	if (err != OK)
 		return err;
-	if (!found)
-		return media_is_stored(db, n->id, &found) == OK && found ?
-		    OK :
-		    ERR_CONFLICT;
+	if (!found) {
+		/* Who cannot tell must not say that the file is not wanted. */
+		err = media_is_stored(db, n->id, &found);
+		if (err != OK)
+			return err;
+		return found ? OK : ERR_CONFLICT;
+	}
 	job_id = db_column_uuid(stmt, 0);
 	progress_job(db, &job_id, JOB_COMPLETED, NULL);
 	user_id = db_column_uuid(stmt, 1);

@@ -138,8 +138,8 @@ enum err credits_move(struct db *db, const struct uuid *from,
     const struct uuid *into, bool counts_sandbox, int64_t now_ms);
 
 /*
- * Takes what is left of lots that have expired, up to `limit` of them, in a
- * transaction of its own.
+ * Takes what is left of lots that have expired, up to `limit` of them, each in
+ * a transaction of its own.
  */
 enum err credits_expire(struct db *db, int64_t now_ms, int64_t limit);
 

@@ -43,7 +43,7 @@ enum err subscriptions_follow(struct db *db, const struct purchase_fact *fact,
 enum err subscriptions_renew(struct db *db, const struct renewal_fact *fact,
     int64_t now_ms);
 
-/* Ends up to `limit` that are over, in a transaction of its own. */
+/* Ends up to `limit` that are over, each in a transaction of its own. */
 enum err subscriptions_end(struct db *db, int64_t now_ms, int64_t limit);
 
 /* Sets a user's tier by the subscriptions; the caller holds a transaction. */

@@ -344,6 +344,14 @@ db_step(struct db_stmt *stmt, bool *ret_row)
 
 	if (stmt->err != OK)
 		return stmt->err;
+	/*
+	 * The engine may have ended the transaction by itself: what is written
+	 * after that would be committed alone.
+	 */
+	if (stmt->db->is_writing && sqlite3_get_autocommit(stmt->db->handle)) {
+		stmt->err = ERR_SERVICE_UNAVAILABLE;
+		return stmt->err;
+	}
 	/* A write outside of a transaction would be half of something. */
 	assert(stmt->db->is_writing || sqlite3_stmt_readonly(stmt->handle));
 	if (!stmt->is_stepped) {
@@ -516,11 +524,11 @@ run_part(struct db *db, db_work *work, void *arg)
 		db->news_count = news_count;
 	if (sqlite3_get_autocommit(db->handle))
 		return err == OK ? ERR_SERVICE_UNAVAILABLE : err;
-	if (err != OK && control(db, "ROLLBACK TO part") != OK)
-		abandon(db);
-	else if (control(db, "RELEASE part") != OK)
-		abandon(db);
-	return err;
+	if ((err == OK || control(db, "ROLLBACK TO part") == OK) &&
+	    control(db, "RELEASE part") == OK)
+		return err;
+	abandon(db);
+	return err == OK ? ERR_SERVICE_UNAVAILABLE : err;
 }
 
 enum err

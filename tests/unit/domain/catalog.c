@@ -20,12 +20,19 @@ keep_last_model(void *arg, const struct model *model)
 }
 
 static enum err
-count_models(void *arg, const struct model *model)
+count_model(void *arg, const struct model *model)
 {
 	assert_true(model->name[0] != '\0');
 	assert_true(model->setting[SETTING_DURATION].count > 0);
 	++*(int *)arg;
 	return OK;
+}
+
+static enum err
+count_models(const struct fixture *f, int *count)
+{
+	*count = 0;
+	return catalog_models(f->db, count_model, count);
 }
 
 struct themes {
@@ -47,12 +54,19 @@ see_theme(void *arg, const struct theme *theme)
 	return OK;
 }
 
+static enum err
+see_themes(const struct fixture *f, struct themes *themes)
+{
+	*themes = (struct themes){ 0 };
+	return catalog_themes(f->db, see_theme, themes);
+}
+
 static struct theme
 some_theme(const struct fixture *f)
 {
-	struct themes themes = { 0 };
+	struct themes themes;
 
-	assert_int_equal(catalog_themes(f->db, see_theme, &themes), OK);
+	assert_int_equal(see_themes(f, &themes), OK);
 	return themes.first;
 }
 
@@ -69,8 +83,8 @@ the_seed_has_what_the_contract_promises(void **state)
 {
 	const struct fixture *f = *state;
 	const struct model model = active_model(f);
-	struct themes themes = { 0 };
-	int models = 0;
+	struct themes themes;
+	int models;
 
 	assert_string_equal(model.endpoint,
 	    "fal-ai/veo3.1/fast/image-to-video");
@@ -78,9 +92,9 @@ the_seed_has_what_the_contract_promises(void **state)
 	assert_true(model.requires_image);
 	assert_true(model.has_text_sibling);
 	assert_false(f->model.requires_image);
-	assert_int_equal(catalog_models(f->db, count_models, &models), OK);
+	assert_int_equal(count_models(f, &models), OK);
 	assert_int_equal(models, 8);
-	assert_int_equal(catalog_themes(f->db, see_theme, &themes), OK);
+	assert_int_equal(see_themes(f, &themes), OK);
 	assert_true(themes.count >= 6);
 	assert_true(themes.featured > 0);
 	assert_int_equal(number_of(f, "SELECT SUM(credits) FROM products",

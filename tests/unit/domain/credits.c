@@ -360,7 +360,8 @@ expiry_does_as_much_as_it_is_asked_to(void **state)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(adjust(f, &f->ada, 1), OK);
 	damage(f, "UPDATE credit_lots SET expires_at_ms = 5, burn_rank = 5");
-	assert_int_equal(credits_expire(f->db, NOW, 2), OK);
+	/* Not broken: it would be asked more than once. */
+	assert_true(credits_expire(f->db, NOW, 2) == OK);
 	assert_int_equal(balance_of(f, &f->ada), 1);
 }
 

@@ -2,15 +2,6 @@
 #include "fixture.h"
 
 #include "domain/deletions.h"
-#include "domain/sessions.h"
-
-static enum err
-open_session(struct db *db, void *arg)
-{
-	struct session session;
-
-	return sessions_create(db, arg, SESSION_ANONYMOUS, NOW, &session);
-}
 
 static void
 begin(const struct fixture *f, enum err expected)
@@ -33,7 +24,7 @@ nothing_of_a_person_is_left(void **state)
 	struct fixture *f = *state;
 	struct account account;
 
-	assert_int_equal(db_transaction(f->db, open_session, &f->ada), OK);
+	(void)open_session(f, &f->ada, NOW);
 	damage(f,
 	    "UPDATE users SET email = 'a@b.c', apple_sub = 'sub',"
 	    " language = 'tr', theme_preference = 'dark' WHERE id = %s;"

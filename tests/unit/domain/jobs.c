@@ -205,6 +205,15 @@ see(void *arg, const struct job *job)
 	return OK;
 }
 
+/* A page, from its beginning whenever it is read. */
+static enum err
+list(const struct fixture *f, const struct uuid *user_id,
+    const struct uuid *before, int64_t offset, int64_t max, struct seen *seen)
+{
+	seen->count = 0;
+	return jobs_list(f->db, user_id, before, offset, max, see, seen);
+}
+
 static void
 a_job_is_shown_to_its_user_only(void **state)
 {
@@ -243,23 +252,17 @@ jobs_are_listed_newest_first_page_by_page(void **state)
 
 		ids[i] = submit_at(f, key, NOW + i * SECOND);
 	}
-	assert_int_equal(jobs_list(f->db, &f->ada, NULL, 0, JOBS_PAGE_MAX, see,
-			     &seen),
-	    OK);
+	assert_int_equal(list(f, &f->ada, NULL, 0, JOBS_PAGE_MAX, &seen), OK);
 	assert_int_equal(seen.count, 4);
 	for (int i = 0; i < 4; i++)
 		assert_true(uuid_equal(&seen.job[i].id, &ids[3 - i]));
-	seen.count = 0;
-	assert_int_equal(jobs_list(f->db, &f->ada, &ids[2], 0, 1, see, &seen),
-	    OK);
+	assert_int_equal(list(f, &f->ada, &ids[2], 0, 1, &seen), OK);
 	assert_int_equal(seen.count, 1);
 	assert_true(uuid_equal(&seen.job[0].id, &ids[1]));
-	seen.count = 0;
-	assert_int_equal(jobs_list(f->db, &f->ada, NULL, 3, 9, see, &seen), OK);
+	assert_int_equal(list(f, &f->ada, NULL, 3, 9, &seen), OK);
 	assert_int_equal(seen.count, 1);
 	assert_true(uuid_equal(&seen.job[0].id, &ids[0]));
-	seen.count = 0;
-	assert_int_equal(jobs_list(f->db, &f->bob, NULL, 0, 9, see, &seen), OK);
+	assert_int_equal(list(f, &f->bob, NULL, 0, 9, &seen), OK);
 	assert_int_equal(seen.count, 0);
 }
 
@@ -279,7 +282,7 @@ deleting_an_unsent_job_cancels_it_and_gives_the_credits_back(void **state)
 	assert_int_equal(balance_of(f, &f->ada), 20);
 	assert_int_equal(jobs_get(f->db, &f->ada, &id, see, &seen),
 	    ERR_JOB_NOT_FOUND);
-	assert_int_equal(jobs_list(f->db, &f->ada, NULL, 0, 9, see, &seen), OK);
+	assert_int_equal(list(f, &f->ada, NULL, 0, 9, &seen), OK);
 	assert_int_equal(seen.count, 0);
 	assert_int_equal(jobs_delete(f->db, &f->ada, &id, NOW),
 	    ERR_JOB_NOT_FOUND);

@@ -100,9 +100,8 @@ a_token_of_nobody_waits_until_somebody_has_it(void **state)
 	fact.account_token = stranger;
 	assert_int_equal(post_by(f, &f->bob, &fact, &receipt),
 	    ERR_PURCHASE_BELONGS_TO_OTHER_ACCOUNT);
-	assert_int_equal(purchases_retry(f->db, &policy, NOW + HOUR, 10,
-			     &credited),
-	    OK);
+	credited = 0;
+	assert_int_equal(retry_waiting(f, NOW + HOUR, &credited), OK);
 	assert_int_equal(credited, 0);
 	/* Not at every turn: it waits for as long as it has waited. */
 	assert_int_equal(number_of(f,
@@ -110,9 +109,8 @@ a_token_of_nobody_waits_until_somebody_has_it(void **state)
 	    NOW + 2 * HOUR);
 	damage(f, "UPDATE users SET app_account_token = %s WHERE id = %s",
 	    literal_of(&stranger).text, literal_of(&f->ada).text);
-	assert_int_equal(purchases_retry(f->db, &policy, NOW + DAY, 10,
-			     &credited),
-	    OK);
+	credited = 0;
+	assert_int_equal(retry_waiting(f, NOW + DAY, &credited), OK);
 	assert_int_equal(credited, 1);
 	assert_int_equal(balance_of(f, &f->ada), 25);
 	assert_int_equal(balance_of(f, &f->bob), 0);
@@ -212,9 +210,8 @@ a_product_that_is_not_known_yet_waits(void **state)
 	damage(f,
 	    "INSERT INTO products (id, credits)"
 	    " VALUES ('com.rendioai.new', 7)");
-	assert_int_equal(purchases_retry(f->db, &policy, NOW + DAY, 10,
-			     &credited),
-	    OK);
+	credited = 0;
+	assert_int_equal(retry_waiting(f, NOW + DAY, &credited), OK);
 	assert_int_equal(credited, 1);
 	assert_int_equal(balance_of(f, &f->ada), 7);
 	assert_int_equal(purchases_waiting_count(f->db, &credited), OK);

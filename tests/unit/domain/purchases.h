@@ -96,6 +96,18 @@ noted(const struct fixture *f, const struct purchase_fact *fact)
 	return is_new;
 }
 
+/* Adds up what all tries have credited: each keeps what it has done. */
+static inline enum err
+retry_waiting(const struct fixture *f, int64_t now_ms, int64_t *credited)
+{
+	int64_t count = 0;
+	const enum err err =
+	    purchases_retry(f->db, &policy, now_ms, 10, &count);
+
+	*credited += count;
+	return err;
+}
+
 static inline int64_t
 debt_of(const struct fixture *f, const struct uuid *user_id)
 {

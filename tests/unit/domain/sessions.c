@@ -1,33 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "fixture.h"
 
-#include "domain/sessions.h"
-
-struct opening {
-	const struct uuid *user_id;
-	enum session_method method;
-	int64_t now_ms;
-	struct session session;
-};
-
-static enum err
-open_one(struct db *db, void *arg)
-{
-	struct opening *o = arg;
-
-	return sessions_create(db, o->user_id, o->method, o->now_ms,
-	    &o->session);
-}
-
-static struct session
-open_at(const struct fixture *f, const struct uuid *user_id, int64_t now_ms)
-{
-	struct opening o = { .user_id = user_id, .now_ms = now_ms };
-
-	assert_int_equal(db_transaction(f->db, open_one, &o), OK);
-	return o.session;
-}
-
 static enum session_verdict
 check(const struct fixture *f, const struct session *session)
 {
@@ -64,7 +37,7 @@ refresh(const struct fixture *f, const struct session *session, int64_t counter,
 static struct session
 open_used(const struct fixture *f)
 {
-	const struct session s = open_at(f, &f->ada, NOW - 3 * HOUR);
+	const struct session s = open_session(f, &f->ada, NOW - 3 * HOUR);
 	int64_t counter = 0;
 
 	for (int64_t i = 0; i < 3; i++)
@@ -79,7 +52,7 @@ static void
 a_session_is_alive_until_it_ends(void **state)
 {
 	const struct fixture *f = *state;
-	const struct session s = open_at(f, &f->ada, NOW);
+	const struct session s = open_session(f, &f->ada, NOW);
 	struct session other = s;
 	enum session_verdict verdict;
 	enum lang lang = LANG_EN;
@@ -102,8 +75,8 @@ static void
 two_sessions_share_neither_id_nor_salt(void **state)
 {
 	const struct fixture *f = *state;
-	const struct session one = open_at(f, &f->ada, NOW);
-	const struct session two = open_at(f, &f->ada, NOW);
+	const struct session one = open_session(f, &f->ada, NOW);
+	const struct session two = open_session(f, &f->ada, NOW);
 	struct session again;
 
 	assert_false(uuid_equal(&one.id, &two.id));
@@ -122,7 +95,7 @@ static void
 the_present_token_gives_the_next(void **state)
 {
 	const struct fixture *f = *state;
-	const struct session s = open_at(f, &f->ada, NOW);
+	const struct session s = open_session(f, &f->ada, NOW);
 	int64_t counter = -1;
 
 	assert_int_equal(refresh(f, &s, 0, NOW + 1, &counter), REFRESH_OK);
@@ -135,7 +108,7 @@ static void
 racing_refreshes_converge_on_one_token(void **state)
 {
 	const struct fixture *f = *state;
-	const struct session s = open_at(f, &f->ada, NOW);
+	const struct session s = open_session(f, &f->ada, NOW);
 	int64_t counter = -1;
 
 	for (int i = 0; i < 5; i++) {
@@ -209,8 +182,8 @@ static void
 a_session_left_alone_for_too_long_is_over(void **state)
 {
 	const struct fixture *f = *state;
-	const struct session kept = open_at(f, &f->ada, NOW);
-	const struct session lost = open_at(f, &f->ada, NOW);
+	const struct session kept = open_session(f, &f->ada, NOW);
+	const struct session lost = open_session(f, &f->ada, NOW);
 	int64_t counter;
 
 	assert_int_equal(refresh(f, &kept, 0, NOW + SESSION_IDLE_MAX_MS,
@@ -226,8 +199,8 @@ static void
 a_ban_bites_at_once_and_ends_all_sessions(void **state)
 {
 	const struct fixture *f = *state;
-	const struct session s = open_at(f, &f->ada, NOW);
-	const struct session bobs = open_at(f, &f->bob, NOW);
+	const struct session s = open_session(f, &f->ada, NOW);
+	const struct session bobs = open_session(f, &f->bob, NOW);
 	int64_t counter;
 
 	assert_int_equal(accounts_set_banned(f->db, &f->ada, true, NOW), OK);
@@ -243,7 +216,7 @@ static void
 lifting_a_ban_that_there_is_not_ends_no_session(void **state)
 {
 	const struct fixture *f = *state;
-	const struct session s = open_at(f, &f->ada, NOW);
+	const struct session s = open_session(f, &f->ada, NOW);
 
 	assert_int_equal(accounts_set_banned(f->db, &f->ada, false, NOW), OK);
 	assert_int_equal(check(f, &s), SESSION_ALIVE);
@@ -254,17 +227,17 @@ the_oldest_session_makes_room_for_the_eleventh(void **state)
 {
 	const struct fixture *f = *state;
 	struct session sessions[SESSIONS_PER_USER_MAX + 1];
-	const struct session bobs = open_at(f, &f->bob, NOW - HOUR);
+	const struct session bobs = open_session(f, &f->bob, NOW - HOUR);
 	int64_t counter;
 
 	for (int i = 0; i < SESSIONS_PER_USER_MAX; i++)
-		sessions[i] = open_at(f, &f->ada, NOW + i);
+		sessions[i] = open_session(f, &f->ada, NOW + i);
 	for (int i = 0; i < SESSIONS_PER_USER_MAX; i++)
 		assert_int_equal(check(f, &sessions[i]), SESSION_ALIVE);
 	/* What was refreshed is not the oldest any more. */
 	assert_int_equal(refresh(f, &sessions[0], 0, NOW + MINUTE, &counter),
 	    REFRESH_OK);
-	sessions[SESSIONS_PER_USER_MAX] = open_at(f, &f->ada, NOW + HOUR);
+	sessions[SESSIONS_PER_USER_MAX] = open_session(f, &f->ada, NOW + HOUR);
 	for (int i = 0; i <= SESSIONS_PER_USER_MAX; i++)
 		assert_int_equal(check(f, &sessions[i]),
 		    i == 1 ? SESSION_GONE : SESSION_ALIVE);
@@ -275,8 +248,8 @@ static void
 idle_sessions_are_purged_a_few_at_a_time(void **state)
 {
 	const struct fixture *f = *state;
-	const struct session old = open_at(f, &f->ada, NOW);
-	const struct session new = open_at(f, &f->ada, NOW + 2);
+	const struct session old = open_session(f, &f->ada, NOW);
+	const struct session new = open_session(f, &f->ada, NOW + 2);
 
 	assert_int_equal(sessions_purge(f->db, NOW + SESSION_IDLE_MAX_MS, 9),
 	    OK);

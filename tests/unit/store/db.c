@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define UNBROKEN
 #include "../domain/fixture.h"
 
 #include <signal.h>
@@ -100,6 +101,28 @@ a_transaction_commits_all_or_nothing(void **state)
 	assert_int_equal(products(f->db), 4);
 	/* What was refused is as good as new afterwards. */
 	assert_int_equal(db_transaction(f->db, insert_x, NULL), ERR_INTERNAL);
+	assert_int_equal(products(f->db), 4);
+}
+
+/* What the engine does when the disk is full, seen from within. */
+static enum err
+insert_after_the_end(struct db *db, void *arg)
+{
+	(void)arg;
+	assert_int_equal(insert_product(db, "x"), OK);
+	assert_int_equal(db_script(db, "ROLLBACK"), OK);
+	return insert_product(db, "y");
+}
+
+static void
+nothing_is_written_on_after_the_engine_gave_up(void **state)
+{
+	const struct fixture *f = *state;
+
+	assert_int_equal(db_transaction(f->db, insert_after_the_end, NULL),
+	    ERR_SERVICE_UNAVAILABLE);
+	assert_int_equal(products(f->db), 3);
+	assert_int_equal(db_transaction(f->db, insert_x, NULL), OK);
 	assert_int_equal(products(f->db), 4);
 }
 
@@ -556,6 +579,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_database_that_is_not_there_is_not_made_by_opening_it),
 		TEST(a_transaction_commits_all_or_nothing),
+		TEST(nothing_is_written_on_after_the_engine_gave_up),
 		TEST(
 		    a_read_only_connection_reads_everything_and_writes_nothing),
 		TEST(a_write_outside_of_a_transaction_ends_the_process),

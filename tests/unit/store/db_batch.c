@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define UNBROKEN
 #include "../domain/fixture.h"
 
 static const char count_sql[] = "SELECT COUNT(*) FROM products";

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define UNBROKEN
 #include "../domain/fixture.h"
 
 #include "store/objects.h"
