@@ -87,6 +87,60 @@ a_deleted_account_cannot_be_brought_back_by_lifting_a_ban(void **state)
 	assert_int_equal(account.status, ACCOUNT_DELETED);
 }
 
+static void
+a_setting_that_is_not_given_stays_as_it_is(void **state)
+{
+	const struct fixture *f = *state;
+	const struct account_settings language = { "es", "" };
+	const struct account_settings theme = { "", "dark" };
+	struct account account;
+
+	assert_int_equal(accounts_change_settings(f->db, &f->ada, &language,
+			     NOW + 1, &account),
+	    OK);
+	assert_string_equal(account.language, "es");
+	assert_string_equal(account.theme_preference, "system");
+	assert_int_equal(accounts_change_settings(f->db, &f->ada, &theme,
+			     NOW + 2, &account),
+	    OK);
+	assert_string_equal(account.language, "es");
+	assert_string_equal(account.theme_preference, "dark");
+	assert_int_equal(account.updated_at_ms, NOW + 2);
+	assert_int_equal(accounts_set_banned(f->db, &f->ada, true, NOW), OK);
+	assert_int_equal(accounts_change_settings(f->db, &f->ada, &theme, NOW,
+			     &account),
+	    ERR_UNAUTHORIZED);
+}
+
+static void
+settings_have_few_values(void **state)
+{
+	(void)state;
+	assert_true(accounts_language_ok(STR("tr")));
+	assert_false(accounts_language_ok(STR("de")));
+	assert_true(accounts_theme_preference_ok(STR("system")));
+	assert_true(accounts_theme_preference_ok(STR("light")));
+	assert_true(accounts_theme_preference_ok(STR("dark")));
+	assert_false(accounts_theme_preference_ok(STR("blue")));
+}
+
+static void
+metadata_is_changed_by_who_has_read_it(void **state)
+{
+	const struct fixture *f = *state;
+	struct account account;
+
+	assert_int_equal(accounts_get(f->db, &f->ada, &account), OK);
+	assert_int_equal(accounts_set_metadata(f->db, &account,
+			     STR("{\"a\":1}"), NOW),
+	    OK);
+	/* What was read is not there any more. */
+	assert_int_equal(accounts_set_metadata(f->db, &account, STR("{}"), NOW),
+	    ERR_CONFLICT);
+	assert_int_equal(accounts_get(f->db, &f->ada, &account), OK);
+	assert_string_equal(account.user_metadata, "{\"a\":1}");
+}
+
 int
 main(void)
 {
@@ -96,6 +150,9 @@ main(void)
 		TEST(who_is_not_there_is_not_found_and_nothing_is_written),
 		TEST(a_ban_can_be_lifted_and_repeated),
 		TEST(a_deleted_account_cannot_be_brought_back_by_lifting_a_ban),
+		TEST(a_setting_that_is_not_given_stays_as_it_is),
+		TEST(settings_have_few_values),
+		TEST(metadata_is_changed_by_who_has_read_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

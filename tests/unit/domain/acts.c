@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/acts.h"
 #include "domain/admins.h"
+#include "domain/breakers.h"
 #include "domain/deletions.h"
 #include "domain/merges.h"
 #include "domain/switches.h"
@@ -329,6 +330,169 @@ maintenance_closes_until_it_is_over(void **state)
 	assert_int_equal(entries_of(f, "switch_set"), 2);
 }
 
+static void
+a_ban_and_its_end_are_in_the_log_with_their_reasons(void **state)
+{
+	const struct fixture *f = *state;
+	struct account account;
+
+	assert_int_equal(acts_set_banned(f->db, &admin_console, &f->ada, true,
+			     "fraud", NOW),
+	    OK);
+	assert_int_equal(accounts_get(f->db, &f->ada, &account), OK);
+	assert_int_equal(account.status, ACCOUNT_BANNED);
+	assert_int_equal(acts_set_banned(f->db, &admin_console, &f->ada, false,
+			     "a mistake", NOW),
+	    OK);
+	assert_int_equal(accounts_get(f->db, &f->ada, &account), OK);
+	assert_int_equal(account.status, ACCOUNT_ACTIVE);
+	assert_int_equal(entries_of(f, "user_ban"), 1);
+	assert_int_equal(entries_of(f, "user_unban"), 1);
+	assert_int_equal(acts_set_banned(f->db, &admin_console, &f->model.id,
+			     true, "", NOW),
+	    ERR_USER_NOT_FOUND);
+	assert_int_equal(entries_of(f, "user_ban"), 1);
+}
+
+static void
+an_admin_signs_a_user_out_everywhere(void **state)
+{
+	const struct fixture *f = *state;
+
+	(void)open_session(f, &f->ada, NOW);
+	(void)open_session(f, &f->ada, NOW);
+	assert_int_equal(acts_log_out(f->db, &admin_console, &f->ada, NOW), OK);
+	assert_int_equal(number_of(f,
+			     "SELECT COUNT(*) FROM sessions"
+			     " WHERE user_id = ?1",
+			     &f->ada),
+	    0);
+	assert_int_equal(entries_of(f, "user_logout"), 1);
+	assert_int_equal(acts_log_out(f->db, &admin_console, &f->model.id, NOW),
+	    ERR_USER_NOT_FOUND);
+}
+
+static void
+a_provider_is_stopped_and_started_by_hand(void **state)
+{
+	const struct fixture *f = *state;
+	bool blocked = false;
+
+	assert_int_equal(acts_start_provider(f->db, &admin_console, "", "", "",
+			     NOW),
+	    ERR_NOT_FOUND);
+	assert_int_equal(acts_stop_provider(f->db, &admin_console, "", "",
+			     "costs", NOW),
+	    OK);
+	assert_int_equal(breakers_block(f->db, "fal", f->model.endpoint, NOW,
+			     &blocked),
+	    OK);
+	assert_true(blocked);
+	assert_int_equal(acts_start_provider(f->db, &admin_console, "", "", "",
+			     NOW),
+	    OK);
+	assert_int_equal(acts_stop_provider(f->db, &admin_console, "fal", "",
+			     "", NOW),
+	    OK);
+	assert_int_equal(number_of(f,
+			     "SELECT COUNT(*) FROM admin_log"
+			     " WHERE action = 'provider_stop'"
+			     " AND field IN ('all', 'fal')",
+			     NULL),
+	    2);
+	assert_int_equal(entries_of(f, "provider_start"), 1);
+}
+
+static enum err
+set_model(const struct fixture *f, const char *name, const char *value)
+{
+	const struct act_field field = { str_from(name), str_from(value) };
+	size_t at;
+
+	return acts_set_model(f->db, &admin_console, &f->model.id, &field, 1,
+	    NOW, &at);
+}
+
+static void
+a_field_takes_only_values_of_its_kind(void **state)
+{
+	const struct fixture *f = *state;
+	char other[UUID_TEXT_BYTES], value[CATALOG_LONG_TEXT_BYTES];
+	struct model active;
+
+	assert_int_equal(catalog_active_model(f->db, &active), OK);
+	uuid_format(&active.id, other);
+	assert_int_equal(set_model(f, "fallback_id", other), OK);
+	assert_int_equal(catalog_model_field(f->db, &f->model.id,
+			     STR("fallback_id"), value),
+	    OK);
+	assert_string_equal(value, other);
+	assert_int_equal(set_model(f, "fallback_id", "veo"),
+	    ERR_INVALID_REQUEST);
+	assert_int_equal(set_model(f, "fallback_id", ""), OK);
+	assert_int_equal(catalog_model_field(f->db, &f->model.id,
+			     STR("fallback_id"), value),
+	    OK);
+	assert_string_equal(value, "");
+	assert_int_equal(set_model(f, "spend_cap_micro_usd_per_day", "5000"),
+	    OK);
+	assert_int_equal(set_model(f, "spend_cap_micro_usd_per_day", "-1"),
+	    ERR_INVALID_REQUEST);
+	assert_int_equal(set_model(f, "spend_cap_micro_usd_per_day", ""), OK);
+	assert_int_equal(set_model(f, "is_featured", "2"), ERR_INVALID_REQUEST);
+	assert_int_equal(set_model(f, "is_featured", "0"), OK);
+	assert_int_equal(set_model(f, "is_featured", "1"), OK);
+	assert_int_equal(set_model(f, "price.720p.audio", "2000"), OK);
+	assert_int_equal(set_model(f, "price.720p.audio", "0"),
+	    ERR_INVALID_REQUEST);
+	assert_int_equal(set_model(f, "price.720p.loud", "1"),
+	    ERR_INVALID_REQUEST);
+	assert_int_equal(set_model(f, "price.8k.audio", "1"),
+	    ERR_INVALID_REQUEST);
+	assert_int_equal(set_model(f, "cost.720p.audio", "7"), OK);
+	assert_int_equal(set_model(f, "cost_per_generation", "7"),
+	    ERR_CONFLICT);
+	assert_int_equal(set_model(f, "name", ""), ERR_INVALID_REQUEST);
+	assert_int_equal(set_model(f, "colour", "red"), ERR_INVALID_REQUEST);
+}
+
+static struct uuid
+a_theme(const struct fixture *f)
+{
+	static const char sql[] = "SELECT id FROM themes LIMIT 1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(f->db, sql);
+	bool found;
+
+	assert_int_equal(db_step(stmt, &found), OK);
+	return db_column_uuid(stmt, 0);
+}
+
+static void
+a_theme_is_changed_like_a_model(void **state)
+{
+	const struct fixture *f = *state;
+	const struct uuid id = a_theme(f);
+	const struct act_field good = { STR("name"), STR("Dawn") };
+	const struct act_field bad = { STR("colour"), STR("red") };
+	char value[CATALOG_LONG_TEXT_BYTES];
+	size_t at = 9;
+
+	assert_int_equal(acts_set_theme(f->db, &admin_console, &id, &good, 1,
+			     NOW, &at),
+	    OK);
+	assert_int_equal(catalog_theme_field(f->db, &id, STR("name"), value),
+	    OK);
+	assert_string_equal(value, "Dawn");
+	assert_int_equal(acts_set_theme(f->db, &admin_console, &id, &bad, 1,
+			     NOW, &at),
+	    ERR_INVALID_REQUEST);
+	assert_int_equal(at, 0);
+	assert_int_equal(acts_set_theme(f->db, &admin_console, &f->ada, &good,
+			     1, NOW, &at),
+	    ERR_THEME_NOT_FOUND);
+	assert_int_equal(entries_of(f, "theme_set"), 1);
+}
+
 int
 main(void)
 {
@@ -346,6 +510,11 @@ main(void)
 		TEST(fields_are_set_all_or_none_and_their_old_values_kept),
 		TEST(every_field_that_can_be_set_can_be_read),
 		TEST(maintenance_closes_until_it_is_over),
+		TEST(a_ban_and_its_end_are_in_the_log_with_their_reasons),
+		TEST(an_admin_signs_a_user_out_everywhere),
+		TEST(a_provider_is_stopped_and_started_by_hand),
+		TEST(a_field_takes_only_values_of_its_kind),
+		TEST(a_theme_is_changed_like_a_model),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "fixture.h"
 
+#include "domain/breakers.h"
+#include "domain/media.h"
+
 static int
 set_up_rich(void **state)
 {
@@ -595,6 +598,213 @@ the_schema_itself_refuses_two_open_attempts(void **state)
 	    OK);
 }
 
+/* --- what stands against sending ------------------------------------------- */
+
+static const char fallback[] = "Veo 3.1 Text";
+
+static void
+give_fallback(const struct fixture *f)
+{
+	damage(f,
+	    "UPDATE models SET fallback_id ="
+	    " (SELECT id FROM models WHERE name = '%s') WHERE id = %s",
+	    fallback, literal_of(&f->model.id).text);
+}
+
+static int64_t
+attempts_at_fallback(const struct fixture *f)
+{
+	return number_of(f,
+	    "SELECT COUNT(*) FROM attempts WHERE model_id ="
+	    " (SELECT id FROM models WHERE name = 'Veo 3.1 Text')",
+	    NULL);
+}
+
+static void
+a_job_of_a_blocked_model_waits_or_moves_to_its_fallback(void **state)
+{
+	const struct fixture *f = *state;
+	const struct uuid job_id = submit(f, "key");
+	struct attempt_work work;
+
+	assert_int_equal(breakers_stop(f->db, "fal", f->model.endpoint, NOW),
+	    OK);
+	assert_int_equal(lease_count(f, NOW), 0);
+	assert_true(due_of(f, &job_id) > NOW);
+	give_fallback(f);
+	/* A fallback that is blocked is none. */
+	assert_int_equal(breakers_stop(f->db, "fal", "fal-ai/veo3.1", NOW), OK);
+	assert_int_equal(lease_count(f, NOW + MINUTE), 0);
+	assert_int_equal(attempts_at_fallback(f), 0);
+	assert_int_equal(breakers_close(f->db, "fal", "fal-ai/veo3.1"), OK);
+	assert_int_equal(lease_count(f, NOW + 2 * MINUTE), 0);
+	assert_int_equal(attempts_at_fallback(f), 1);
+	work = lease_one(f, NOW + 2 * MINUTE);
+	assert_string_equal(work.endpoint, "fal-ai/veo3.1");
+}
+
+static size_t
+lease_under(const struct fixture *f, int64_t cap_micro_usd, int64_t now_ms,
+    struct attempt_work *works)
+{
+	const struct attempt_policy policy = {
+		.company = "fal",
+		.provider = "fal",
+		.life_ms = LIFE,
+		.slots = 16,
+		.start_timeout_ms = LIFE,
+		.spend_cap_micro_usd = cap_micro_usd,
+		.credit_micro_usd = 150000,
+	};
+	size_t count = 0, ended;
+
+	assert_int_equal(attempts_lease(f->db, &policy, 1, true, now_ms, works,
+			     4, &count, &ended),
+	    OK);
+	return count;
+}
+
+static void
+what_does_not_fit_under_the_cap_makes_room_for_what_does(void **state)
+{
+	const struct fixture *f = *state;
+	const struct uuid dear = submit_at(f, "dear", NOW - 2);
+	const struct uuid cheap = submit_at(f, "cheap", NOW - 1);
+	struct attempt_work works[4];
+
+	damage(f, "UPDATE jobs SET duration_s = 8 WHERE id = %s",
+	    literal_of(&dear).text);
+	/* Fifteen cents a second. */
+	assert_int_equal(lease_under(f, 600000, NOW, works), 1);
+	assert_true(uuid_equal(&works[0].job_id, &cheap));
+	assert_int_equal(works[0].cost_micro_usd, 600000);
+	assert_true(due_of(f, &dear) > NOW);
+}
+
+static void
+a_model_of_unknown_cost_costs_what_its_user_pays(void **state)
+{
+	const struct fixture *f = *state;
+	struct attempt_work works[4];
+
+	(void)submit(f, "key");
+	damage(f, "DELETE FROM model_prices");
+	assert_int_equal(lease_under(f, 0, NOW, works), 1);
+	assert_int_equal(works[0].cost_micro_usd, JOB_COST * 150000);
+}
+
+static enum err
+end_with(const struct fixture *f, const struct uuid *id, int64_t attempts_max,
+    bool keeps_charge)
+{
+	const struct attempt_failure failure = {
+		.error_code = "provider_failed",
+		.attempts_max = attempts_max,
+		.keeps_charge = keeps_charge,
+		.is_unbilled = !keeps_charge,
+	};
+
+	return attempts_end(f->db, id, &failure, NOW + MINUTE);
+}
+
+static int64_t
+spent(const struct fixture *f)
+{
+	return number_of(f, "SELECT SUM(micro_usd) FROM provider_spend", NULL);
+}
+
+static void
+what_came_to_nothing_is_tried_once_more_at_the_fallback(void **state)
+{
+	const struct fixture *f = *state;
+	struct uuid job_id;
+	const struct uuid id = accepted_attempt(f, &job_id);
+	struct attempt_work work;
+
+	give_fallback(f);
+	assert_true(spent(f) > 0);
+	assert_int_equal(end_with(f, &id, 2, false), OK);
+	assert_int_equal(spent(f), 0);
+	assert_int_equal(state_of(f, &job_id), JOB_QUEUED);
+	assert_int_equal(attempts_at_fallback(f), 1);
+	work = lease_one(f, NOW + MINUTE);
+	assert_false(uuid_equal(&work.id, &id));
+	/* Told again, the first is over and nothing changes. */
+	assert_int_equal(end_with(f, &id, 2, false), OK);
+	assert_int_equal(state_of(f, &job_id), JOB_SUBMITTING);
+	assert_int_equal(end_with(f, &work.id, 2, false), OK);
+	assert_int_equal(state_of(f, &job_id), JOB_FAILED);
+	assert_int_equal(balance_of(f, &f->ada), 40);
+	assert_null(problem_of(f, &f->ada));
+}
+
+static void
+what_is_billed_for_a_breach_of_rules_is_paid(void **state)
+{
+	const struct fixture *f = *state;
+	struct uuid job_id;
+	const struct uuid id = accepted_attempt(f, &job_id);
+
+	assert_int_equal(end_with(f, &id, 1, true), OK);
+	assert_int_equal(state_of(f, &job_id), JOB_FAILED);
+	assert_int_equal(balance_of(f, &f->ada), 40 - JOB_COST);
+	assert_true(spent(f) > 0);
+	assert_null(problem_of(f, &f->ada));
+}
+
+static void
+a_refusal_that_came_late_ends_nothing(void **state)
+{
+	const struct fixture *f = *state;
+	struct uuid job_id;
+	const struct uuid id = accepted_attempt(f, &job_id);
+	const struct attempt_failure refusal = { .error_code = "refused",
+		.attempts_max = 1,
+		.is_unbilled = true,
+		.is_refusal = true };
+
+	assert_int_equal(attempts_end(f->db, &id, &refusal, NOW), OK);
+	assert_int_equal(state_of(f, &job_id), JOB_WAITING);
+}
+
+static void
+nobody_tries_again_for_who_has_left(void **state)
+{
+	const struct fixture *f = *state;
+	struct uuid job_id;
+	const struct uuid id = accepted_attempt(f, &job_id);
+
+	assert_int_equal(jobs_delete(f->db, &f->ada, &job_id, NOW), OK);
+	assert_int_equal(end_with(f, &id, 2, false), OK);
+	assert_int_equal(state_of(f, &job_id), JOB_FAILED);
+	assert_int_equal(balance_of(f, &f->ada), 40);
+}
+
+static enum err
+announce_poster(struct db *db, void *arg)
+{
+	return media_announce_poster(db, arg, NOW);
+}
+
+static void
+a_poster_is_stored_with_its_video(void **state)
+{
+	const struct fixture *f = *state;
+	struct uuid job_id;
+	const struct uuid id = storing_attempt(f, &job_id);
+	const struct uuid poster_id = media_poster_id(&id);
+	const struct attempt_file video = { 99, { 7 } }, poster = { 9, { 8 } };
+	bool stored = false;
+
+	assert_int_equal(db_transaction(f->db, announce_poster,
+			     (void *)(uintptr_t)&id),
+	    OK);
+	assert_int_equal(attempts_stored(f->db, &id, &video, &poster, NOW), OK);
+	assert_int_equal(media_is_stored(f->db, &poster_id, &stored), OK);
+	assert_true(stored);
+	assert_int_equal(state_of(f, &job_id), JOB_COMPLETED);
+}
+
 #define RICH(function) \
 	cmocka_unit_test_setup_teardown(function, set_up_rich, tear_down)
 
@@ -632,6 +842,14 @@ main(void)
 		RICH(no_more_is_leased_than_was_asked_for),
 		RICH(another_companys_jobs_are_left_alone),
 		RICH(the_schema_itself_refuses_two_open_attempts),
+		RICH(a_job_of_a_blocked_model_waits_or_moves_to_its_fallback),
+		RICH(what_does_not_fit_under_the_cap_makes_room_for_what_does),
+		RICH(a_model_of_unknown_cost_costs_what_its_user_pays),
+		RICH(what_came_to_nothing_is_tried_once_more_at_the_fallback),
+		RICH(what_is_billed_for_a_breach_of_rules_is_paid),
+		RICH(a_refusal_that_came_late_ends_nothing),
+		RICH(nobody_tries_again_for_who_has_left),
+		RICH(a_poster_is_stored_with_its_video),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

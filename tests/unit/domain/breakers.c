@@ -87,6 +87,50 @@ what_was_stopped_by_hand_stays_so_until_it_is_closed(void **state)
 	assert_int_equal(breakers_close(f->db, "fal", ""), ERR_NOT_FOUND);
 }
 
+struct listing {
+	int count;
+	int64_t probe_at_ms;
+};
+
+static void
+note_breaker(void *arg, const struct breaker *breaker)
+{
+	struct listing *listing = arg;
+
+	assert_string_equal(breaker->company, "fal");
+	assert_string_equal(breaker->endpoint, "veo");
+	assert_int_equal(breaker->opened_at_ms, NOW);
+	listing->count++;
+	listing->probe_at_ms = breaker->probe_at_ms;
+}
+
+static enum err
+list(const struct fixture *f, struct listing *listing)
+{
+	listing->count = 0;
+	return breakers_list(f->db, note_breaker, listing);
+}
+
+static void
+breakers_are_listed_with_the_time_of_their_trial(void **state)
+{
+	const struct fixture *f = *state;
+	struct listing listing;
+
+	assert_int_equal(list(f, &listing), OK);
+	assert_int_equal(listing.count, 0);
+	assert_true(open_at(f, "veo", NOW));
+	assert_int_equal(list(f, &listing), OK);
+	assert_int_equal(listing.count, 1);
+	assert_true(listing.probe_at_ms > NOW);
+	/* What a person has stopped nothing tries. */
+	assert_int_equal(breakers_close(f->db, "fal", "veo"), OK);
+	assert_int_equal(breakers_stop(f->db, "fal", "veo", NOW), OK);
+	assert_int_equal(list(f, &listing), OK);
+	assert_int_equal(listing.count, 1);
+	assert_int_equal(listing.probe_at_ms, -1);
+}
+
 int
 main(void)
 {
@@ -97,6 +141,7 @@ main(void)
 		TEST(each_failure_doubles_the_wait_up_to_an_hour),
 		TEST(a_clock_that_was_set_back_blocks_nothing_for_longer),
 		TEST(what_was_stopped_by_hand_stays_so_until_it_is_closed),
+		TEST(breakers_are_listed_with_the_time_of_their_trial),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

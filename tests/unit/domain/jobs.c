@@ -355,6 +355,113 @@ every_state_has_a_word_and_a_status_that_apps_know(void **state)
 	}
 }
 
+static enum err
+cancel(const struct fixture *f, const struct uuid *job_id,
+    struct job_cancellation *cancellation)
+{
+	return jobs_cancel(f->db, &f->ada, job_id, NOW, cancellation);
+}
+
+static void
+a_job_is_cancelled_at_once_only_before_it_is_sent(void **state)
+{
+	const struct fixture *f = *state;
+	struct job_cancellation c = { 0 };
+	struct uuid unsent = submit(f, "other"), job_id, id;
+
+	assert_int_equal(cancel(f, &f->ada, &c), ERR_JOB_NOT_FOUND);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(cancel(f, &unsent, &c), OK);
+		assert_int_equal(c.state, JOB_CANCELLED);
+		assert_int_equal(c.refunded_credits, JOB_COST);
+	}
+	assert_int_equal(balance_of(f, &f->ada), 20);
+	id = accepted_attempt(f, &job_id);
+	assert_int_equal(jobs_open_attempt(f->db, &f->ada, &job_id, &id), OK);
+	assert_int_equal(jobs_open_attempt(f->db, &f->bob, &job_id, &id),
+	    ERR_JOB_NOT_FOUND);
+	assert_int_equal(jobs_open_attempt(f->db, &f->ada, &unsent, &id),
+	    ERR_CONFLICT);
+	/* The provider is asked, and that is not yet a yes. */
+	assert_int_equal(cancel(f, &job_id, &c), OK);
+	assert_int_equal(c.state, JOB_WAITING);
+	assert_int_equal(c.refunded_credits, 0);
+	assert_int_equal(attempts_cancel_told(f->db, &id, NOW + MINUTE), OK);
+	assert_int_equal(attempts_failed(f->db, &id, "canceled", NOW), OK);
+	assert_int_equal(cancel(f, &job_id, &c), OK);
+	assert_int_equal(c.state, JOB_CANCELLED);
+	assert_int_equal(c.refunded_credits, JOB_COST);
+	assert_int_equal(balance_of(f, &f->ada), 20);
+}
+
+static void
+what_runs_or_has_failed_cannot_be_cancelled(void **state)
+{
+	const struct fixture *f = *state;
+	struct job_cancellation c = { 0 };
+	struct uuid job_id;
+	const struct uuid id = accepted_attempt(f, &job_id);
+
+	assert_int_equal(attempts_progress(f->db, &id, true, -1, NOW, NOW), OK);
+	assert_int_equal(cancel(f, &job_id, &c), ERR_JOB_NOT_CANCELABLE);
+	assert_int_equal(attempts_failed(f->db, &id, "provider_failed", NOW),
+	    OK);
+	assert_int_equal(cancel(f, &job_id, &c), ERR_JOB_NOT_CANCELABLE);
+}
+
+static void
+old_videos_are_hidden_with_their_jobs_and_told(void **state)
+{
+	const struct fixture *f = *state;
+	struct uuid job_id;
+	const struct uuid id = storing_attempt(f, &job_id);
+	struct seen seen = { 0 };
+	int64_t events;
+
+	assert_int_equal(tell_stored(f->db, &id, 9, sha256, NOW), OK);
+	events = events_of(f, &job_id);
+	damage(f, "UPDATE objects SET created_at_ms = %lld", (long long)NOW);
+	assert_int_equal(jobs_retire(f->db, NOW, 10, NOW), OK);
+	assert_int_equal(jobs_get(f->db, &f->ada, &job_id, see, &seen), OK);
+	assert_int_equal(jobs_retire(f->db, NOW + 1, 10, NOW), OK);
+	assert_int_equal(jobs_get(f->db, &f->ada, &job_id, see, &seen),
+	    ERR_JOB_NOT_FOUND);
+	assert_int_equal(events_of(f, &job_id), events + 1);
+	assert_int_equal(number_of(f,
+			     "SELECT COUNT(*) FROM objects"
+			     " WHERE job_id = ?1 AND state = 'deleting'",
+			     &job_id),
+	    1);
+	/* Once. */
+	assert_int_equal(jobs_retire(f->db, NOW + 1, 10, NOW), OK);
+	assert_int_equal(events_of(f, &job_id), events + 1);
+}
+
+static void
+nobody_has_more_open_jobs_than_the_tier_allows(void **state)
+{
+	const struct fixture *f = *state;
+	struct job_order order = order_of(f, &f->ada, "one");
+	struct job_receipt receipt;
+
+	order.open_max_free = 1;
+	order.open_max_premium = 2;
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt), OK);
+	order.key = STR("two");
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt),
+	    ERR_TOO_MANY_JOBS);
+	damage(f,
+	    "INSERT INTO subscriptions (original_transaction_id, environment,"
+	    " user_id, product_id, active_until_ms, is_active, created_at_ms)"
+	    " VALUES ('1', 'Production', %s, 'monthly', 9, 1, 1);"
+	    "UPDATE users SET tier = 'premium' WHERE id = %s",
+	    literal_of(&f->ada).text, literal_of(&f->ada).text);
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt), OK);
+	order.key = STR("three");
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt),
+	    ERR_TOO_MANY_JOBS);
+}
+
 #define RICH(function) \
 	cmocka_unit_test_setup_teardown(function, set_up_rich, tear_down)
 
@@ -377,6 +484,10 @@ main(void)
 		RICH(deleting_a_job_under_way_hides_it_and_it_is_still_settled),
 		RICH(giving_up_twice_releases_once),
 		RICH(every_state_has_a_word_and_a_status_that_apps_know),
+		RICH(a_job_is_cancelled_at_once_only_before_it_is_sent),
+		RICH(what_runs_or_has_failed_cannot_be_cancelled),
+		RICH(old_videos_are_hidden_with_their_jobs_and_told),
+		RICH(nobody_has_more_open_jobs_than_the_tier_allows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -167,6 +167,78 @@ what_has_not_arrived_is_deleted_only_when_all_is(void **state)
 	assert_int_equal(deleting(f, 4), 1);
 }
 
+struct names {
+	size_t count;
+	char last[MEDIA_NAME_BYTES];
+};
+
+static void
+note_name(void *arg, const struct media *media)
+{
+	struct names *names = arg;
+
+	names->count++;
+	(void)str_copy(str_from(media->name), names->last, sizeof(names->last));
+}
+
+static enum err
+list(const struct fixture *f, const struct uuid *user_id, const char *prefix,
+    size_t max, struct names *names)
+{
+	names->count = 0;
+	return media_list(f->db, STR("videos"), user_id, str_from(prefix), max,
+	    note_name, names);
+}
+
+static void
+a_user_lists_own_files_by_the_beginning_of_their_names(void **state)
+{
+	const struct fixture *f = *state;
+	struct names names;
+
+	damage(f,
+	    "INSERT INTO objects (id, bucket, name, user_id, state,"
+	    " content_type, size_bytes, sha256, created_at_ms) VALUES"
+	    " (randomblob(16), 'videos', 'a/1', %s, 'stored', 'video/mp4', 1,"
+	    "  zeroblob(32), 1),"
+	    " (randomblob(16), 'videos', 'a/2', %s, 'stored', 'video/mp4', 1,"
+	    "  zeroblob(32), 1),"
+	    " (randomblob(16), 'videos', 'b/1', %s, 'stored', 'video/mp4', 1,"
+	    "  zeroblob(32), 1)",
+	    literal_of(&f->ada).text, literal_of(&f->ada).text,
+	    literal_of(&f->ada).text);
+	assert_int_equal(list(f, &f->ada, "a/", 9, &names), OK);
+	assert_int_equal(names.count, 2);
+	assert_string_equal(names.last, "a/2");
+	assert_int_equal(list(f, &f->ada, "a/", 1, &names), OK);
+	assert_int_equal(names.count, 1);
+	assert_int_equal(list(f, &f->ada, "", 9, &names), OK);
+	assert_int_equal(names.count, 3);
+	assert_int_equal(list(f, &f->bob, "", 9, &names), OK);
+	assert_int_equal(names.count, 0);
+}
+
+static void
+a_file_is_found_by_its_id_while_it_is_there(void **state)
+{
+	const struct fixture *f = *state;
+	const struct uuid job_id = submit(f, "key");
+	struct media media;
+
+	assert_int_equal(take(f, ANNOUNCE, &job_id), OK);
+	assert_int_equal(media_find_by_id(f->db, &object, &media),
+	    ERR_NOT_FOUND);
+	assert_int_equal(take(f, STORE, &job_id), OK);
+	assert_int_equal(media_find_by_id(f->db, &object, &media), OK);
+	assert_int_equal(media.size_bytes, 99);
+	/* Its user deleted it, and its file is still there. */
+	assert_int_equal(take(f, DELETE_STORED, &job_id), OK);
+	assert_int_equal(media_find_by_id(f->db, &object, &media), OK);
+	assert_int_equal(media_forget(f->db, &object), OK);
+	assert_int_equal(media_find_by_id(f->db, &object, &media),
+	    ERR_NOT_FOUND);
+}
+
 #define RICH(function) \
 	cmocka_unit_test_setup_teardown(function, set_up_rich, tear_down)
 
@@ -179,6 +251,8 @@ main(void)
 		RICH(only_what_is_being_stored_becomes_stored),
 		RICH(what_is_deleted_is_not_found_and_goes_after_its_file),
 		RICH(what_has_not_arrived_is_deleted_only_when_all_is),
+		RICH(a_user_lists_own_files_by_the_beginning_of_their_names),
+		RICH(a_file_is_found_by_its_id_while_it_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

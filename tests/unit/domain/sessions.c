@@ -265,6 +265,42 @@ idle_sessions_are_purged_a_few_at_a_time(void **state)
 	assert_int_equal(check(f, &new), SESSION_ALIVE);
 }
 
+static void
+a_user_ends_this_session_the_others_or_all(void **state)
+{
+	const struct fixture *f = *state;
+	const struct session one = open_session(f, &f->ada, NOW);
+	const struct session two = open_session(f, &f->ada, NOW + 1);
+	const struct session three = open_session(f, &f->ada, NOW + 2);
+	const struct session bobs = open_session(f, &f->bob, NOW);
+	struct session_summary list[SESSIONS_PER_USER_MAX];
+	size_t count = 0;
+
+	assert_int_equal(sessions_list(f->db, &f->ada, list, &count), OK);
+	assert_int_equal(count, 3);
+	assert_true(uuid_equal(&list[0].id, &three.id));
+	assert_string_equal(list[0].method, "anonymous");
+	assert_int_equal(list[0].created_at_ms, NOW + 2);
+	assert_int_equal(list[0].refreshes_count, 0);
+	assert_int_equal(sessions_log_out(f->db, &f->ada, &one.id, SESSION_THIS,
+			     NOW),
+	    OK);
+	assert_int_equal(check(f, &one), SESSION_GONE);
+	assert_int_equal(check(f, &two), SESSION_ALIVE);
+	assert_int_equal(sessions_log_out(f->db, &f->ada, &two.id,
+			     SESSION_OTHERS, NOW),
+	    OK);
+	assert_int_equal(check(f, &two), SESSION_ALIVE);
+	assert_int_equal(check(f, &three), SESSION_GONE);
+	assert_int_equal(sessions_log_out(f->db, &f->ada, &two.id, SESSION_ALL,
+			     NOW),
+	    OK);
+	assert_int_equal(check(f, &two), SESSION_GONE);
+	assert_int_equal(check(f, &bobs), SESSION_ALIVE);
+	assert_int_equal(sessions_list(f->db, &f->ada, list, &count), OK);
+	assert_int_equal(count, 0);
+}
+
 int
 main(void)
 {
@@ -282,6 +318,7 @@ main(void)
 		TEST(lifting_a_ban_that_there_is_not_ends_no_session),
 		TEST(the_oldest_session_makes_room_for_the_eleventh),
 		TEST(idle_sessions_are_purged_a_few_at_a_time),
+		TEST(a_user_ends_this_session_the_others_or_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
