@@ -279,7 +279,8 @@ faults-programs: deps-test
 	@RENDIO_BUILD=build RENDIO_LONG=1 RENDIO_POINTS_EVERY=1 node --test \
 	    --test-reporter=spec --test-concurrency=2 tests/faults/*.test.mjs
 
-# Which branches of lib/domain the tests take; COVERAGE=unit: the unit tests.
+# What of lib the unit tests, the lives and the model take; COVERAGE=all: the API
+# tests, too.
 coverage: deps-test
 	@tools/coverage $(COVERAGE)
 

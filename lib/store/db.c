@@ -344,14 +344,9 @@ db_step(struct db_stmt *stmt, bool *ret_row)
 
 	if (stmt->err != OK)
 		return stmt->err;
-	/*
-	 * The engine may have ended the transaction by itself: what is written
-	 * after that would be committed alone.
-	 */
-	if (stmt->db->is_writing && sqlite3_get_autocommit(stmt->db->handle)) {
-		stmt->err = ERR_SERVICE_UNAVAILABLE;
-		return stmt->err;
-	}
+	/* After the engine ended a transaction it would be committed alone. */
+	if (stmt->db->is_writing && sqlite3_get_autocommit(stmt->db->handle))
+		return stmt->err = ERR_SERVICE_UNAVAILABLE;
 	/* A write outside of a transaction would be half of something. */
 	assert(stmt->db->is_writing || sqlite3_stmt_readonly(stmt->handle));
 	if (!stmt->is_stepped) {

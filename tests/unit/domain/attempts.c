@@ -693,6 +693,13 @@ a_model_of_unknown_cost_costs_what_its_user_pays(void **state)
 	assert_int_equal(works[0].cost_micro_usd, JOB_COST * 150000);
 }
 
+static bool
+is_any(const void *arg, const char *company)
+{
+	(void)arg, (void)company;
+	return true;
+}
+
 static enum err
 end_with(const struct fixture *f, const struct uuid *id, int64_t attempts_max,
     bool keeps_charge)
@@ -702,6 +709,7 @@ end_with(const struct fixture *f, const struct uuid *id, int64_t attempts_max,
 		.attempts_max = attempts_max,
 		.keeps_charge = keeps_charge,
 		.is_unbilled = !keeps_charge,
+		.can_ask = is_any,
 	};
 
 	return attempts_end(f->db, id, &failure, NOW + MINUTE);

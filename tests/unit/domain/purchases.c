@@ -231,13 +231,17 @@ list_overdue(void *arg, const char *wanted, int64_t count, int64_t first_at_ms)
 	    wanted, (long long)count, (long long)(first_at_ms - NOW));
 }
 
+static enum err
+read_overdue(const struct fixture *f, int64_t before_ms)
+{
+	overdue[0] = '\0';
+	return purchases_overdue(f->db, before_ms, list_overdue, NULL);
+}
+
 static void
 assert_overdue(const struct fixture *f, int64_t before_ms, const char *expected)
 {
-	overdue[0] = '\0';
-	assert_int_equal(purchases_overdue(f->db, before_ms, list_overdue,
-			     NULL),
-	    OK);
+	assert_int_equal(read_overdue(f, before_ms), OK);
 	assert_string_equal(overdue, expected);
 }
 
@@ -272,9 +276,8 @@ what_was_paid_for_and_waits_is_overdue_after_a_while(void **state)
 	damage(f,
 	    "INSERT INTO products (id, credits)"
 	    " VALUES ('com.rendioai.new', 7)");
-	assert_int_equal(purchases_retry(f->db, &policy, NOW + DAY, 10,
-			     &credited),
-	    OK);
+	credited = 0;
+	assert_int_equal(retry_waiting(f, NOW + DAY, &credited), OK);
 	assert_overdue(f, NOW + 1, "");
 }
 
