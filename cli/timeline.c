@@ -69,7 +69,7 @@ read_timeline(const struct state *state, const struct uuid *id,
 		.view = ADMIN_VIEW_USER_TIMELINE,
 		.param = { { SECTION_ID, .id = id },
 		    { SECTION_NUMBER, .number = TIMELINE_ROWS_MAX },
-		    { SECTION_NUMBER } },
+		    { SECTION_NUMBER, .number = 0 } },
 		.params_count = 3,
 	};
 	const enum err err = accounts_get(state->db, id, &account);
