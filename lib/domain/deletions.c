@@ -230,9 +230,11 @@ forget_jobs(struct db *db, void *arg)
 
 	db_bind_uuid(open, 1, look->user_id);
 	err = db_step(open, &found);
-	look->is_done = !found;
-	if (err != OK || found)
+	if (err != OK)
 		return err;
+	look->is_done = !found;
+	if (found)
+		return OK;
 	db_bind_uuid(forget, 1, look->user_id);
 	return db_run(forget);
 }

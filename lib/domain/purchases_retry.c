@@ -72,10 +72,12 @@ retry_one(struct db *db, void *arg)
 	enum err err;
 
 	err = next_waiting(db, retry->now_ms, &fact, &id, &found);
+	if (err != OK)
+		return err;
 	retry->is_done = !found;
 	retry->is_credited = false;
-	if (err != OK || !found)
-		return err;
+	if (!found)
+		return OK;
 	err = purchases_note(db, &fact, retry->policy, retry->now_ms);
 	return err == OK ? is_credited(db, &id, &retry->is_credited) : err;
 }

@@ -217,9 +217,11 @@ end_one(struct db *db, void *arg)
 
 	db_bind_int64(stmt, 1, ending->now_ms);
 	err = db_step(stmt, &found);
-	ending->is_done = !found;
-	if (err != OK || !found)
+	if (err != OK)
 		return err;
+	ending->is_done = !found;
+	if (!found)
+		return OK;
 	(void)str_copy(db_column_str(stmt, 1), original, sizeof(original));
 	return recompute(db, db_column_bool(stmt, 0), original, ending->now_ms);
 }
