@@ -90,9 +90,13 @@ const programs = {
 		    `point-${names++}`);
 		const body = { device_id: randomUUID(),
 			device_token: stdout.trim() };
+		const visit = () => insist(() =>
+		    call("device-check", body, undefined));
 		return async () => {
-			const res = await insist(() =>
-			    call("device-check", body, undefined));
+			let res = await visit();
+			// What stood between us and Apple is gone at the next.
+			if (res.status === 200 && res.json().grant === "pending")
+				res = await visit();
 			assert.equal(res.status, 200, res.text);
 			assert.equal(res.json().credits_remaining, 10,
 			    "the gift is given, and once");
