@@ -49,7 +49,7 @@ JOBS      := $(shell nproc)
 .PHONY: all run test bench install deb clean deps-deb deps-run deps-test deps-lint deps-bench check \
         floors format format-check schema schema-check unit unit-programs \
         faults faults-model faults-life faults-programs coverage mutants \
-        rules floods soak \
+        rules floods soak valgrind \
         fuzz fuzz-fast fuzzers fuzz-replay fuzz-regressions
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -113,12 +113,20 @@ run: deps-run
 test: deps-test check
 	@$(MAKE) -s -j$(JOBS) CC=gcc all unit-programs
 	@$(MAKE) -s -j$(JOBS) CC=clang SAN=address,undefined all unit-programs fuzz-replay fuzzers
-	@$(MAKE) -s CC=gcc unit
-	@$(MAKE) -s CC=clang SAN=address,undefined unit fuzz-regressions
-	@build/tests/faults/life all 50
-	@build/tests/faults/model 1 5
+	@$(MAKE) -s -j test-gcc test-clang test-lives test-model
 	@FUZZ_AT_ONCE=4 tests/run-beside "tests/fuzz/run $(FUZZ_S) $(FUZZERS)" \
 	    tests/api/run build-clang-san build
+
+# Each has a part that runs alone on one processor, so all at once.
+.PHONY: test-gcc test-clang test-lives test-model
+test-gcc:
+	@$(MAKE) -s CC=gcc unit
+test-clang:
+	@$(MAKE) -s CC=clang SAN=address,undefined unit fuzz-regressions
+test-lives:
+	@build/tests/faults/life all 50
+test-model:
+	@build/tests/faults/model 1 5
 
 # ONLY="memory peers": some parts, see tests/bench/run.
 bench: deps-bench
@@ -283,6 +291,10 @@ faults-programs: deps-test
 # tests, too.
 coverage: deps-test
 	@tools/coverage $(COVERAGE)
+
+# Each program of a guest's first video, under memcheck.
+valgrind: deps-test deps-lint
+	@tools/valgrind
 
 # Small mistakes that the tests must catch, from the seed SEED, and the rules of
 # money broken on purpose.

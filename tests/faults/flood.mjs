@@ -4,6 +4,9 @@
 // its own.  It comes from addresses of its own in 127.0.0.0/8, which are limited
 // as strangers are, says "begun" with its first connection, and prints what it
 // got: {"sent":...,"open":...,"refused":...,"answers":{"429":...}}.
+//
+// It has a line of a gigabit, and sends ten thousand requests a second over it at
+// most.
 
 import { randomUUID } from "node:crypto";
 import net from "node:net";
@@ -13,8 +16,10 @@ import zlib from "node:zlib";
 
 const [kind, port, seconds, token = "", apikey = ""] = process.argv.slice(2);
 const answers = {};
-let sent = 0, open = 0, refused = 0;
-let end = Infinity;
+const REQUESTS_PER_S_MAX = 10_000;
+const BYTES_PER_S_MAX = 125_000_000;
+let sent = 0, sent_bytes = 0, open = 0, refused = 0;
+let begin, end = Infinity;
 
 const isOver = () => Date.now() >= end;
 
@@ -41,7 +46,8 @@ async function connect(address, isPlain = false) {
 	});
 	if (socket !== null && end === Infinity) {
 		console.log("begun");
-		end = Date.now() + Number(seconds) * 1000;
+		begin = Date.now();
+		end = begin + Number(seconds) * 1000;
 	}
 	return socket;
 }
@@ -49,7 +55,14 @@ async function connect(address, isPlain = false) {
 const head = (method, target, more = "") =>
     `${method} ${target} HTTP/1.1\r\nHost: a\r\napikey: ${apikey}\r\n${more}\r\n`;
 
-/** Writes text again and again, waiting only where the socket is full. */
+/** Waits until the line has room again. */
+async function pace() {
+	const due = begin + 1000 * Math.max(sent / REQUESTS_PER_S_MAX,
+	    sent_bytes / BYTES_PER_S_MAX);
+	await sleep(Math.max(0, due - Date.now()));
+}
+
+/** Writes text again and again, as fast as the line and the socket allow. */
 async function repeat(text, { address = "127.0.0.9", sockets = 4,
     each = 16, after } = {}) {
 	await Promise.all(Array.from({ length: sockets }, async () => {
@@ -66,12 +79,12 @@ async function repeat(text, { address = "127.0.0.9", sockets = 4,
 				    typeof text === "function" ? text :
 					() => text).join("");
 				sent += each;
+				sent_bytes += whole.length;
 				if (!socket.write(whole, "latin1"))
 					await Promise.race([gone,
 						new Promise((resolve) => socket
 						    .once("drain", resolve))]);
-				else
-					await sleep(0);
+				await pace();
 				if (after)
 					await Promise.race([gone, after(socket)]);
 			}
@@ -138,6 +151,8 @@ const kinds = {
 					socket.once("close", resolve);
 				});
 			socket.write("\r\n");
+			sent_bytes += piece.length;
+			await pace();
 		}
 		socket.destroy();
 	} }),
