@@ -226,8 +226,9 @@ set_numbers(const struct config *config, struct job_order *order)
 
 static enum err
 place_order(struct app *app, const struct request *req, const struct body *body,
-    struct job_order *order, struct job_receipt *receipt)
+    const struct job_order *asked, struct job_receipt *receipt)
 {
+	struct job_order order = *asked;
 	struct model model;
 	struct theme theme;
 	struct media image;
@@ -243,24 +244,24 @@ place_order(struct app *app, const struct request *req, const struct body *body,
 		err = catalog_theme(app->db, &body->theme_id, &theme);
 	if (err == OK && body->has_image)
 		err = find_image(app, req, body, &image);
-	order->model = &model;
-	order->theme = body->has_theme ? &theme : NULL;
-	order->image_object_id = body->has_image ? &image.id : NULL;
+	order.model = &model;
+	order.theme = body->has_theme ? &theme : NULL;
+	order.image_object_id = body->has_image ? &image.id : NULL;
 	if (err == OK && !can_ask(&app->config, model.company))
 		err = ERR_PROVIDER_UNAVAILABLE;
 	if (err == OK)
-		err = catalog_settle(app->db, &model, order->theme, &body->wish,
-		    &order->settings);
+		err = catalog_settle(app->db, &model, order.theme, &body->wish,
+		    &order.settings);
 	/* Said before anything is charged. */
 	if (err == OK)
-		err = dispatch_check(app->db, &model, &order->settings, can_ask,
+		err = dispatch_check(app->db, &model, &order.settings, can_ask,
 		    &app->config,
 		    config_number(&app->config,
 			CONFIG_PROVIDER_SPEND_CAP_USD_PER_DAY) *
 			1000000,
 		    req->now_ms);
 	if (err == OK)
-		err = jobs_submit(app->db, order, req->now_ms, receipt);
+		err = jobs_submit(app->db, &order, req->now_ms, receipt);
 	return err;
 }
 

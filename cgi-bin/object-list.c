@@ -100,9 +100,12 @@ sort(struct list *list, const struct json *wish)
 	(void)json_to_str(json_member(wish, "order"), &order);
 	if (str_equal(column, STR("created_at")) ||
 	    str_equal(column, STR("updated_at")) ||
-	    str_equal(column, STR("last_accessed_at")))
-		qsort(list->entry, list->count, sizeof(*list->entry), by_age);
-	else if (!str_equal(column, STR("name")))
+	    str_equal(column, STR("last_accessed_at"))) {
+		/* An empty list has no array, and qsort() wants one. */
+		if (list->count > 0)
+			qsort(list->entry, list->count, sizeof(*list->entry),
+			    by_age);
+	} else if (!str_equal(column, STR("name")))
 		return false;
 	if (str_equal(order, STR("desc")))
 		reverse(list);

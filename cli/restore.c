@@ -136,11 +136,11 @@ open_secrets(const struct restore *r, struct str passphrase)
 static bool
 place_outside(const char *outside)
 {
-	const char *const argv[] = { "sh", "-c",
-		"cd \"$1\" && find . -type f | while read -r name; do "
-		"[ -e \"/$name\" ] || install -D -m 600 \"$name\" "
-		"\"/$name\" || exit 1; done",
-		"sh", outside, NULL };
+	static const char script[] =
+	    "cd \"$1\" && find . -type f | while read -r name; do "
+	    "[ -e \"/$name\" ] || install -D -m 600 \"$name\" "
+	    "\"/$name\" || exit 1; done";
+	const char *const argv[] = { "sh", "-c", script, "sh", outside, NULL };
 
 	return access(outside, F_OK) != 0 || archive_run(argv);
 }

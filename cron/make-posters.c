@@ -58,14 +58,13 @@ run(const char *program, int video_fd, int poster_fd)
 {
 	static char *const environment[] = { (char *)(uintptr_t)search_path,
 		NULL };
+	static const char size[] = "scale=w='min(640,iw)':h='min(640,ih)':"
+				   "force_original_aspect_ratio=decrease";
 	const char *const arguments[] = { program, "-nostdin", "-v", "quiet",
 		"-threads", "1", "-protocol_whitelist", "file", "-f", "mov",
 		"-i", "/proc/self/fd/0", "-map", "0:v:0", "-frames:v", "1",
-		"-vf",
-		"scale=w='min(640,iw)':h='min(640,ih)':"
-		"force_original_aspect_ratio=decrease",
-		"-threads", "1", "-c:v", "mjpeg", "-q:v", "4", "-f",
-		"image2pipe", "pipe:1", NULL };
+		"-vf", size, "-threads", "1", "-c:v", "mjpeg", "-q:v", "4",
+		"-f", "image2pipe", "pipe:1", NULL };
 	const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -66,17 +66,12 @@ watch_authorise(struct engine *engine, struct str token, struct watch *watch)
 	return authorise(engine, verdict, &claims, watch);
 }
 
-static struct used_ticket **
-used_tickets_of(struct engine *engine, const struct uuid *id)
-{
-	return &engine->tickets[id->bytes[UUID_BYTES - 1] % TICKET_BUCKETS];
-}
-
 /* False when it was shown before, or may have been: we do not know it. */
 static bool
 use_up(struct engine *engine, const struct ticket *ticket)
 {
-	struct used_ticket **bucket = used_tickets_of(engine, &ticket->id);
+	struct used_ticket **bucket =
+	    &engine->tickets[ticket->id.bytes[UUID_BYTES - 1] % TICKET_BUCKETS];
 	struct used_ticket *used;
 
 	if (ticket->made_at_ms <= engine->started_ms)
@@ -168,6 +163,7 @@ watches_conns(struct engine *engine, const struct uuid *user_id,
     const struct conn *but, struct conn **ret_oldest)
 {
 	struct conn *oldest = NULL;
+	int64_t oldest_ms = INT64_MAX;
 	size_t count = 0;
 
 	for (struct watch *w = *watches_of(engine, user_id); w != NULL;
@@ -176,8 +172,10 @@ watches_conns(struct engine *engine, const struct uuid *user_id,
 		    is_seen_later(w))
 			continue;
 		count++;
-		if (oldest == NULL || w->conn->opened_ms <= oldest->opened_ms)
+		if (w->conn->opened_ms <= oldest_ms) {
 			oldest = w->conn;
+			oldest_ms = oldest->opened_ms;
+		}
 	}
 	*ret_oldest = oldest;
 	return count;

@@ -9,7 +9,7 @@ is_plain(struct str path)
 	struct str segment;
 	bool more;
 
-	if (path.len > 0 && memchr(path.ptr, '\\', path.len) != NULL)
+	if (str_has(path, '\\'))
 		return false;
 	do {
 		more = str_cut(path, '/', &segment, &path);
@@ -66,8 +66,6 @@ paths_read_name(struct arena *arena, struct str name, struct str *ret_name)
 bool
 paths_is_key(struct str name)
 {
-	static const char others[] = "_/!-.*'() &$@=;:+,?";
-
 	if (name.len == 0 || name.len >= MEDIA_NAME_BYTES)
 		return false;
 	for (size_t i = 0; i < name.len; i++) {
@@ -75,7 +73,7 @@ paths_is_key(struct str name)
 
 		if (!(c >= '0' && c <= '9') && !(c >= 'A' && c <= 'Z') &&
 		    !(c >= 'a' && c <= 'z') &&
-		    memchr(others, c, sizeof(others) - 1) == NULL)
+		    !str_has(STR("_/!-.*'() &$@=;:+,?"), c))
 			return false;
 	}
 	return true;

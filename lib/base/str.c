@@ -67,6 +67,12 @@ str_trim(struct str s)
 }
 
 bool
+str_has(struct str s, char c)
+{
+	return s.len > 0 && memchr(s.ptr, c, s.len) != NULL;
+}
+
+bool
 str_cut(struct str s, char separator, struct str *head, struct str *rest)
 {
 	const char *at = s.len == 0 ? NULL : memchr(s.ptr, separator, s.len);
@@ -171,7 +177,7 @@ str_utf8_length(struct str s)
 bool
 str_copy(struct str s, char *buffer, size_t size)
 {
-	if (s.len >= size || (s.len > 0 && memchr(s.ptr, '\0', s.len) != NULL))
+	if (s.len >= size || str_has(s, '\0'))
 		return false;
 	if (s.len > 0)
 		memcpy(buffer, s.ptr, s.len);

@@ -25,6 +25,9 @@ bool str_equal(struct str a, struct str b);
 /* Compares with ASCII letters folded: header names, schemes, ids in hex. */
 bool str_equal_nocase(struct str a, struct str b);
 
+/* Is c one of the bytes of s? */
+bool str_has(struct str s, char c);
+
 bool str_starts_with(struct str s, struct str prefix);
 bool str_ends_with(struct str s, struct str suffix);
 

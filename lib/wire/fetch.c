@@ -470,10 +470,10 @@ fetcher_free(struct fetcher *fetcher)
 {
 	if (fetcher == NULL)
 		return;
-	while (fetcher->first != NULL) {
-		struct fetch_transfer *t = fetcher->first;
-
-		detach(fetcher, t);
+	for (struct fetch_transfer *t = fetcher->first, *next; t != NULL;
+	     t = next) {
+		next = t->next;
+		(void)curl_multi_remove_handle(fetcher->multi, t->easy);
 		transfer_free(t);
 	}
 	(void)curl_multi_cleanup(fetcher->multi);

@@ -176,8 +176,7 @@ bool
 http_token_ok(struct str value, size_t max)
 {
 	return value.len > 0 && value.len <= max &&
-	    http_header_value_ok(value) &&
-	    memchr(value.ptr, ' ', value.len) == NULL;
+	    http_header_value_ok(value) && !str_has(value, ' ');
 }
 
 bool
@@ -244,16 +243,18 @@ http_charset_is_utf8(struct str content_type)
 	return true;
 }
 
-static struct str
-skip(struct str s, size_t n)
+static void
+skip(struct str *s, size_t n)
 {
-	return (struct str){ s.ptr + n, s.len - n };
+	s->ptr += n;
+	s->len -= n;
 }
 
-static struct str
-skip_weakness(struct str etag)
+static void
+skip_weakness(struct str *etag)
 {
-	return str_starts_with(etag, STR("W/")) ? skip(etag, 2) : etag;
+	if (str_starts_with(*etag, STR("W/")))
+		skip(etag, 2);
 }
 
 bool
@@ -263,15 +264,15 @@ http_etag_matches(struct str if_none_match, struct str etag)
 
 	if (str_equal(list, STR("*")))
 		return true;
-	etag = skip_weakness(etag);
+	skip_weakness(&etag);
 	/* A tag may hold commas, so the quotes lead through the list. */
 	for (;;) {
 		const char *close;
 		struct str tag;
 
-		while (list.len > 0 && memchr(" \t,", list.ptr[0], 3) != NULL)
-			list = skip(list, 1);
-		list = skip_weakness(list);
+		while (list.len > 0 && str_has(STR(" \t,"), list.ptr[0]))
+			skip(&list, 1);
+		skip_weakness(&list);
 		if (list.len < 2 || list.ptr[0] != '"')
 			return false;
 		close = memchr(list.ptr + 1, '"', list.len - 1);
@@ -280,7 +281,7 @@ http_etag_matches(struct str if_none_match, struct str etag)
 		tag = (struct str){ list.ptr, (size_t)(close - list.ptr) + 1 };
 		if (str_equal(tag, etag))
 			return true;
-		list = skip(list, tag.len);
+		skip(&list, tag.len);
 	}
 }
 

@@ -75,7 +75,7 @@ scan_escape(const char *at, const char *end)
 	if (end - at < 2)
 		return NULL;
 	if (at[1] != 'u')
-		return memchr("\"\\/bfnrt", at[1], 8) == NULL ? NULL : at + 2;
+		return str_has(STR("\"\\/bfnrt"), at[1]) ? at + 2 : NULL;
 	at = scan_utf16_unit(at, end, &unit);
 	if (at == NULL || unit == 0)
 		return NULL;
@@ -142,7 +142,7 @@ scan_number(const char *at, const char *end)
 		at = scan_digits(at, end);
 	}
 	/* cJSON would take "01" and "1-" for one number each. */
-	if (at != NULL && at < end && memchr("0123456789+-.eE", *at, 15))
+	if (at != NULL && at < end && str_has(STR("0123456789+-.eE"), *at))
 		return NULL;
 	return at == NULL || at - start > NUMBER_BYTES_MAX ? NULL : at;
 }
@@ -270,7 +270,7 @@ static bool
 is_white_space(struct str s)
 {
 	for (size_t i = 0; i < s.len; i++)
-		if (memchr(" \t\n\r", s.ptr[i], 4) == NULL)
+		if (!str_has(STR(" \t\n\r"), s.ptr[i]))
 			return false;
 	return true;
 }

@@ -72,6 +72,8 @@ test("folders, pages, order and search", async () => {
 	assert.deepEqual(await names({ prefix,
 		sortBy: { column: "created_at", order: "asc" } }),
 	    ["sub", "b.jpg", "a.jpg", "c.png"]);
+	assert.deepEqual(await names({ prefix: `${prefix}/su`,
+		sortBy: { column: "created_at", order: "asc" } }), []);
 });
 
 test("of others nothing is seen", async () => {

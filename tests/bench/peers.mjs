@@ -10,7 +10,8 @@
 // The same checks (signature and life of the token, its session, the status of
 // the user, whose job it is), the same rows in one transaction, and each order
 // on the disk before it is answered (synchronous = FULL).  Left out in the
-// peers, in their favour: limits, a worker, events' readers, the log line.
+// peers, in their favour: limits, events' readers, the log line.  They have no
+// worker, so ours, which writes to the same disk, rests while orders are compared.
 
 import { spawn, spawnSync } from "node:child_process";
 import { createHmac, randomUUID } from "node:crypto";
@@ -41,6 +42,7 @@ const here = new URL("peers/", import.meta.url).pathname;
 const build = path.resolve(process.argv[2] ?? "build");
 process.env.RENDIO_BUILD = build;
 const { root, start } = await import("../api/support/instance.mjs");
+const { startWorker, stopWorker } = await import("../api/support/jobs.mjs");
 
 const SECRET = randomUUID();
 const base64url = (value) =>
@@ -250,7 +252,7 @@ const WORK = [
 		requests: ({ users, prefix, ask }) => users.slice(0, 8)
 		    .map((user) => ask(`${prefix}get-video-jobs`, user)) },
 	{ name: "generate-video", clients: ORDER_CLIENTS,
-		seconds: ORDER_ROUND_S,
+		seconds: ORDER_ROUND_S, isWithoutWorker: true,
 		requests: ({ users, prefix }) =>
 		    orders(`${prefix}generate-video`, users) },
 ];
@@ -319,9 +321,13 @@ const rendio = await start({ directory: work, env: {
 	RENDIO_PROVIDER_CONCURRENCY: "32" } });
 try {
 	const all = [await ours(rendio), ...await startPeers(rendio)];
-	for (const task of WORK)
+	for (const task of WORK) {
+		if (task.isWithoutWorker)
+			await stopWorker(rendio);
 		await table.attempt(task.name, () =>
 		    compareBoth(rendio, all, task));
+	}
+	await startWorker(rendio);
 	await table.audit(rendio);
 } finally {
 	await endAll();
