@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "domain/lookups.h"
 #include "domain/merges.h"
 
 #include "fixture.h"
@@ -42,11 +43,34 @@ an_heir_is_told_of_the_jobs_that_came_and_of_no_others(void **state)
 	    1);
 }
 
+static void
+what_apple_is_asked_for_one_it_is_asked_for_the_heir(void **state)
+{
+	static const char lookups_of[] =
+	    "SELECT COUNT(*) FROM purchase_lookups WHERE user_id = ?1";
+	struct fixture *f = *state;
+	const struct {
+		const struct uuid *user_id;
+		struct str transaction_id;
+	} shown[] = { { &f->ada, STR("1000") }, { &f->ada, STR("1001") },
+		{ &f->bob, STR("1001") } };
+
+	for (size_t i = 0; i < COUNT_OF(shown); i++)
+		assert_int_equal(lookups_begin(f->db, shown[i].user_id,
+				     shown[i].transaction_id, NOW + MINUTE,
+				     NOW),
+		    OK);
+	assert_int_equal(db_transaction(f->db, merge, f), OK);
+	assert_int_equal(number_of(f, lookups_of, &f->bob), 2);
+	assert_int_equal(number_of(f, lookups_of, &f->ada), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(an_heir_is_told_of_the_jobs_that_came_and_of_no_others),
+		TEST(what_apple_is_asked_for_one_it_is_asked_for_the_heir),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
