@@ -277,8 +277,8 @@ faults-model:
 faults-life:
 	@$(MAKE) -s -j$(JOBS) $(FAULTS)
 	@build/tests/faults/life
-	@for seed in 1 2; do build/tests/faults/life power 1 1 $$seed && \
-	    build/tests/faults/life twice 1 1 $$((seed + 1)) || exit 1; done
+	@for seed in 1 2; do build/tests/faults/life power 1 1 $$seed || exit 1; done
+	@for seed in 2 3 4 5; do build/tests/faults/life twice 1 1 $$seed || exit 1; done
 
 # Every call of the real programs, and at full length what `make test` does in
 # short.

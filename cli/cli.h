@@ -90,6 +90,7 @@ int theme_list_command(const struct args *args);
 int theme_set_command(const struct args *args);
 int product_list_command(const struct args *args);
 int product_set_command(const struct args *args);
+int product_remove_command(const struct args *args);
 int backup_command(const struct args *args);
 int restore_command(const struct args *args);
 int token_command(const struct args *args);

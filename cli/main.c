@@ -102,6 +102,8 @@ static const struct command commands[] = {
 	{ "product set", "ID credits=N | ID credits_per_period=N",
 	    "sell a product, or change the credits that it brings", 2, 2, 0,
 	    product_set_command },
+	{ "product remove", "ID", "sell it no more", 1, 1, 0,
+	    product_remove_command },
 	{ "backup", "FILE | DIRECTORY [--keep N] [--send] [--json]",
 	    "write everything into one file, and prove that it is good\n\n"
 	    "  --keep N    in DIRECTORY only the newest N stay\n"

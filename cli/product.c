@@ -90,9 +90,27 @@ product_set_command(const struct args *args)
 	state_close(&state);
 	if (err == ERR_CONFLICT)
 		return cli_fail("a product is a consumable or a subscription,"
-				" not both");
+				" not both: remove it first");
 	if (err != OK)
 		return cli_fail_err(err);
 	cli_log_action("product_set", NULL);
+	return CLI_OK;
+}
+
+int
+product_remove_command(const struct args *args)
+{
+	struct state state;
+	enum err err;
+
+	cli_open(&state, STATE_WRITE);
+	err = acts_remove_product(state.db, &admin_console,
+	    str_from(args->arg[0]), clock_now_ms());
+	state_close(&state);
+	if (err == ERR_NOT_FOUND)
+		return cli_fail("there is no such product");
+	if (err != OK)
+		return cli_fail_err(err);
+	cli_log_action("product_remove", NULL);
 	return CLI_OK;
 }

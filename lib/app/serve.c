@@ -265,10 +265,9 @@ exchange_free(struct exchange *x)
 }
 
 static bool
-exchange_accept(struct exchange *x)
+exchange_accept(struct exchange *x, int wait_max_ms)
 {
-	if (!fcgi_accept(x->fcgi,
-		refusals_wait_ms(&x->app->refusals, x->app->idle_max_ms)))
+	if (!fcgi_accept(x->fcgi, wait_max_ms))
 		return false;
 	x->began_us = clock_monotonic_us();
 	x->statements = 0;
@@ -432,17 +431,16 @@ send_nudges(struct app *app, int64_t rows_before)
 	app->wants_nudge = false;
 }
 
-/* Waits for one, and takes those that wait with it. */
+/* Waits for one, and takes those that wait with it, for whom it never waits. */
 static void
-accept_some(const struct app *app, struct round *round)
+accept_some(const struct app *app, size_t slots, struct round *round)
 {
-	round->count = 0;
-	while (exchange_accept(&round->exchange[round->count])) {
-		round->count++;
-		if (!app->endpoint->is_batched || round->count == BATCH_MAX ||
-		    !fcgi_is_waiting())
+	int wait_ms = refusals_wait_ms(&app->refusals, app->idle_max_ms);
+
+	for (round->count = 0; round->count < slots;
+	     round->count++, wait_ms = 0)
+		if (!exchange_accept(&round->exchange[round->count], wait_ms))
 			break;
-	}
 }
 
 static void
@@ -468,7 +466,7 @@ loop(struct app *app)
 	for (size_t i = 0; i < slots; i++)
 		exchange_init(&round.exchange[i], app);
 	do {
-		accept_some(app, &round);
+		accept_some(app, slots, &round);
 		if (round.count > 0)
 			serve_round(app, &round);
 		/* When nobody comes, what was put off is done before we end. */

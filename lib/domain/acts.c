@@ -196,6 +196,35 @@ acts_set_product(struct db *db, const struct admin_actor *actor,
 	return db_transaction(db, set_product, &s);
 }
 
+struct removal {
+	const struct admin_actor *actor;
+	struct str id;
+	int64_t now_ms;
+};
+
+static enum err
+remove_product(struct db *db, void *arg)
+{
+	const struct removal *r = arg;
+	const enum err err = products_remove(db, r->id);
+
+	if (err != OK)
+		return err;
+	return admin_log_append(db, r->actor,
+	    &(const struct admin_act){ .action = "product_remove",
+		.field = r->id },
+	    r->now_ms, NULL);
+}
+
+enum err
+acts_remove_product(struct db *db, const struct admin_actor *actor,
+    struct str id, int64_t now_ms)
+{
+	struct removal r = { actor, id, now_ms };
+
+	return db_transaction(db, remove_product, &r);
+}
+
 static enum err
 set_maintenance(struct db *db, void *arg)
 {

@@ -90,6 +90,10 @@ enum err acts_set_theme(struct db *db, const struct admin_actor *actor,
 enum err acts_set_product(struct db *db, const struct admin_actor *actor,
     const struct product *product, int64_t now_ms);
 
+/* Sells it no more.  Errors: ERR_NOT_FOUND. */
+enum err acts_remove_product(struct db *db, const struct admin_actor *actor,
+    struct str id, int64_t now_ms);
+
 /* Turns maintenance on or off (domain/switches.h). */
 enum err acts_set_maintenance(struct db *db, const struct admin_actor *actor,
     bool is_on, const char *reason, int64_t now_ms);

@@ -235,6 +235,12 @@ submit(struct db *db, void *arg)
 	err = read_standing(db, order, s->now_ms, &found, receipt, &turn_at_ms);
 	if (err != OK || found)
 		return err;
+	/* Its picture may have been deleted since it was found. */
+	if (order->image_object_id != NULL) {
+		err = media_is_stored(db, order->image_object_id, &found);
+		if (err != OK || !found)
+			return err != OK ? err : ERR_INVALID_IMAGE_URL;
+	}
 	receipt->job_id = uuid_sortable(s->now_ms);
 	receipt->credits_used = order->settings.cost_credits;
 	err =

@@ -134,3 +134,28 @@ products_set(struct db *db, const struct product *product, int64_t now_ms)
 	err = db_run(stmt);
 	return err != OK ? err : wake_purchases(db, product, now_ms);
 }
+
+enum err
+products_remove(struct db *db, struct str id)
+{
+	static const char consumable_sql[] =
+	    "DELETE FROM products WHERE id = ?1";
+	static const char subscription_sql[] =
+	    "DELETE FROM subscription_products WHERE id = ?1";
+	CLEANUP(db_release)
+	struct db_stmt *consumable = db_prepare(db, consumable_sql);
+	CLEANUP(db_release)
+	struct db_stmt *subscription = db_prepare(db, subscription_sql);
+	int64_t consumables = 0, subscriptions = 0;
+	enum err err;
+
+	assert(db_in_transaction(db));
+	db_bind_str(consumable, 1, id);
+	db_bind_str(subscription, 1, id);
+	err = db_run_changes(consumable, &consumables);
+	if (err == OK)
+		err = db_run_changes(subscription, &subscriptions);
+	if (err != OK)
+		return err;
+	return consumables + subscriptions > 0 ? OK : ERR_NOT_FOUND;
+}

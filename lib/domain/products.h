@@ -37,4 +37,10 @@ enum err products_find(struct db *db, struct str id, enum purchase_kind kind,
 enum err
 products_set(struct db *db, const struct product *product, int64_t now_ms);
 
+/*
+ * Sells it no more.  What was credited stays; what Apple goes on selling of it
+ * waits.  The caller holds a write transaction.  Errors: ERR_NOT_FOUND.
+ */
+enum err products_remove(struct db *db, struct str id);
+
 #endif

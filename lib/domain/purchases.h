@@ -126,8 +126,9 @@ enum err purchases_waiting_count(struct db *db, int64_t *ret_count);
 
 /*
  * What was paid for with real money, is known to us since before before_ms and
- * still waits: by what it wants, the id of a product or "account", how many
- * there are and since when the first.
+ * still waits: by what it wants, the id of a product, or an account and since
+ * which day (or one that nobody can help would hide all later ones), how many
+ * there are and since when the first; what waits longest last.
  */
 typedef void purchases_overdue_each(void *arg, const char *wanted,
     int64_t count, int64_t first_at_ms);

@@ -123,14 +123,17 @@ purchases_overdue(struct db *db, int64_t before_ms,
 {
 	static const char sql[] =
 	    "SELECT CASE p.waits_for WHEN 'product' THEN p.product_id"
-	    "  ELSE p.waits_for END AS wanted, COUNT(*), MIN(p.created_at_ms)"
+	    "  ELSE p.waits_for || ' since ' ||"
+	    "   date(p.created_at_ms / 1000, 'unixepoch') END AS wanted,"
+	    " COUNT(*), MIN(p.created_at_ms)"
 	    " FROM purchases p WHERE p.next_try_at_ms >= ?1"
 	    " AND p.environment <> 'Sandbox' AND p.created_at_ms < ?2"
 	    " AND p.refund_millipercent < ?3 AND NOT EXISTS (SELECT 1"
 	    "  FROM subscriptions s JOIN users u ON u.id = s.user_id"
 	    "  WHERE s.environment = p.environment AND"
 	    "  s.original_transaction_id = p.original_transaction_id"
-	    "  AND u.status = 'deleted') GROUP BY wanted ORDER BY wanted";
+	    "  AND u.status = 'deleted') GROUP BY wanted"
+	    " ORDER BY MIN(p.created_at_ms) DESC, wanted";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;

@@ -5,7 +5,6 @@
 #include <fcgiapp.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -96,14 +95,6 @@ fcgi_accept(struct fcgi *fcgi, int wait_max_ms)
 			return rc == 0;
 	}
 	return false;
-}
-
-bool
-fcgi_is_waiting(void)
-{
-	struct pollfd listening = { .fd = 0, .events = POLLIN };
-
-	return poll(&listening, 1, 0) == 1;
 }
 
 static const char *

@@ -17,12 +17,9 @@ void fcgi_free(struct fcgi *fcgi);
 /*
  * Waits for the next request.  False when the process was asked to end
  * (SIGTERM): a request in hand has been finished by then; or when none came
- * for wait_max_ms (-1 = for ever).
+ * for wait_max_ms (-1 = for ever, 0 = only one that is there).
  */
 bool fcgi_accept(struct fcgi *fcgi, int wait_max_ms);
-
-/* Would fcgi_accept() return at once?  For whoever serves the socket alone. */
-bool fcgi_is_waiting(void);
 
 /* A parameter of the router, or "". Lives until the next accept. */
 struct str fcgi_param(const struct fcgi *fcgi, const char *name);

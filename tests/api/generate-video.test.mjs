@@ -4,7 +4,9 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import fs from "node:fs";
+import net from "node:net";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { id, sql, whileLocked } from "./support/database.mjs";
 import { assertAuditClean, assertError, assertPersonal, assertStatements, UUID }
     from "./support/expect.mjs";
@@ -300,6 +302,30 @@ test("without a user it is 401, for another user 403", async () => {
 	assertError(await order(rendio, ada, { user_id: bob.user_id }), 403,
 	    "forbidden");
 	assertPersonal(await order(rendio, rich, { user_id: rich.user_id }));
+});
+
+test("an order does not wait for somebody who only knocks", async () => {
+	const knock = () => new Promise((resolve) => {
+		const socket = net.connect(rendio.file("run",
+		    "generate-video.sock"), () => socket.end());
+		socket.once("close", resolve);
+		socket.resume();
+	});
+
+	assertPersonal(await order(rendio, rich, { prompt: "before" }));
+	const pids = rendio.pids("generate-video");
+	assert.ok(pids.length > 0);
+	for (const pid of pids)
+		process.kill(pid, "SIGSTOP");
+	const ordered = order(rendio, rich, { prompt: "first" });
+	await sleep(300);
+	const knocked = knock();
+	await sleep(100);
+	for (const pid of pids)
+		process.kill(pid, "SIGCONT");
+	// Or the router answers 504.
+	assertPersonal(await ordered);
+	await knocked;
 });
 
 test("a database that is locked for too long is 503, and nothing is charged",

@@ -167,6 +167,13 @@ test("what was sold before we knew of it is credited when we do", async () => {
 	assert.deepEqual(sold["com.rendioai.pro"], ["subscription", 0]);
 	// Not both, not nothing, and no id that Apple could not have.
 	assert.equal((await set(productId, "credits_per_period=5")).code, 1);
+	// What was entered as the wrong kind is removed, and entered anew.
+	const remove = (id) => rendio.cli("product", "remove", id);
+	assert.equal((await set("com.rendioai.gold", "credits=5")).code, 0);
+	assert.equal((await remove("com.rendioai.gold")).code, 0);
+	assert.equal((await remove("com.rendioai.gold")).code, 1);
+	assert.equal((await set("com.rendioai.gold", "credits_per_period=5"))
+	    .code, 0);
 	for (const [id, field] of [[productId, "credits=0"],
 		[productId, "credits=10001"], [productId, "price=5"],
 		[productId, "credits"], ["a b", "credits=5"], ["", "credits=5"]])

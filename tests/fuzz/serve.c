@@ -67,12 +67,6 @@ fcgi_accept(struct fcgi *fcgi, int wait_max_ms)
 	return true;
 }
 
-bool
-fcgi_is_waiting(void)
-{
-	return false;
-}
-
 struct str
 fcgi_param(const struct fcgi *fcgi, const char *name)
 {

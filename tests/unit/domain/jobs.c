@@ -465,6 +465,31 @@ nobody_has_more_open_jobs_than_the_tier_allows(void **state)
 #define RICH(function) \
 	cmocka_unit_test_setup_teardown(function, set_up_rich, tear_down)
 
+static void
+an_order_whose_picture_is_gone_is_none(void **state)
+{
+	const struct fixture *f = *state;
+	const struct uuid picture = uuid_random();
+	struct job_order order = order_of(f, &f->ada, "key");
+	struct job_receipt receipt;
+
+	assert_int_equal(grant(f, &f->ada, JOB_COST), OK);
+	damage(f,
+	    "INSERT INTO objects (id, bucket, name, user_id, state,"
+	    " content_type, size_bytes, sha256, created_at_ms) VALUES (%s,"
+	    " 'thumbnails', 'a/b.jpg', %s, 'deleting', 'image/jpeg', 9,"
+	    " zeroblob(32), 1)",
+	    literal_of(&picture).text, literal_of(&f->ada).text);
+	order.image_object_id = &picture;
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt),
+	    ERR_INVALID_IMAGE_URL);
+	assert_int_equal(balance_of(f, &f->ada), JOB_COST);
+	damage(f, "UPDATE objects SET state = 'stored' WHERE id = %s",
+	    literal_of(&picture).text);
+	assert_int_equal(jobs_submit(f->db, &order, NOW, &receipt), OK);
+	assert_int_equal(balance_of(f, &f->ada), 0);
+}
+
 int
 main(void)
 {
@@ -488,6 +513,7 @@ main(void)
 		RICH(what_runs_or_has_failed_cannot_be_cancelled),
 		RICH(old_videos_are_hidden_with_their_jobs_and_told),
 		RICH(nobody_has_more_open_jobs_than_the_tier_allows),
+		TEST(an_order_whose_picture_is_gone_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -268,7 +268,22 @@ what_was_paid_for_and_waits_is_overdue_after_a_while(void **state)
 	assert_int_equal(post_by(f, &f->ada, &fact, &receipt),
 	    ERR_UNKNOWN_PRODUCT);
 	assert_overdue(f, NOW, "");
-	assert_overdue(f, NOW + 1, "account 1 0\ncom.rendioai.new 2 0\n");
+	assert_overdue(f, NOW + 1,
+	    "account since 2026-09-21 1 0\ncom.rendioai.new 2 0\n");
+	/* One that nobody can help hides none of another day. */
+	damage(f,
+	    "UPDATE purchases SET created_at_ms = created_at_ms - %lld"
+	    " WHERE transaction_id = '1002'",
+	    (long long)DAY);
+	fact = nobodys;
+	(void)str_copy(STR("1004"), fact.transaction_id,
+	    sizeof(fact.transaction_id));
+	assert_true(noted(f, &fact));
+	assert_overdue(f, NOW + 1,
+	    "account since 2026-09-21 1 0\ncom.rendioai.new 2 0\n"
+	    "account since 2026-09-20 1 -86400000\n");
+	fact = later(fact, PURCHASE_WHOLE, 1);
+	assert_true(noted(f, &fact));
 
 	/* Apple gave the money back; the product is there. */
 	nobodys = later(nobodys, PURCHASE_WHOLE, 1);
