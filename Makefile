@@ -18,7 +18,7 @@ WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wformat=2 -Wvla \
              -Wnull-dereference -Wundef -Wcast-qual -Wwrite-strings \
              -Wimplicit-fallthrough -fno-common
 HARDENING := -fstack-protector-strong -fPIE
-OPTIMISE  := $(if $(SAN),-O1 -g -fno-omit-frame-pointer,-O2 -g -D_FORTIFY_SOURCE=2)
+OPTIMISE  := $(if $(SAN),-O1 -g1 -fno-omit-frame-pointer,-O2 -g -D_FORTIFY_SOURCE=2)
 # clang's sanitised objects also count what is reached, for libFuzzer.
 SANFLAGS  := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
              $(if $(filter clang,$(notdir $(CC))),-fsanitize=fuzzer-no-link))
