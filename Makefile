@@ -266,11 +266,11 @@ $(BUILD)/tests/faults/calls.so: tests/faults/calls.c tests/faults/calls.h
 # All of them, an hour and more; each part by its own name as well.
 faults: faults-model faults-life faults-programs
 
-# Every state of a job with one worker; with two, as many as ten minutes reach.
+# Every state of a job, with one worker and with two.
 faults-model:
 	@$(MAKE) -s -j$(JOBS) $(FAULTS)
 	@build/tests/faults/model 1
-	@build/tests/faults/model 2 600
+	@build/tests/faults/model 2
 
 # Every call of a life broken in every way, of power cuts and of those who are
 # killed twice some more.

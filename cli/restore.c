@@ -2,8 +2,9 @@
 /*
  * rendio restore FILE -- brings back what `rendio backup` wrote (archive.h)
  * into a state directory that has no database.  Everything is unpacked beside
- * its place and audited first; only then is it moved there, the database last,
- * so that a restore that was interrupted can be repeated.
+ * its place and audited first; orders that waited to be sent are given back,
+ * for they may have been sent since; only then is it moved there, the database
+ * last, so that a restore that was interrupted can be repeated.
  */
 
 #include "archive.h"
@@ -13,6 +14,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "domain/attempts.h"
 #include "wire/json.h"
 #include "wire/seal.h"
 
@@ -28,6 +30,7 @@ struct restore {
 	struct config config;
 	const char *state_dir;
 	int64_t made_at_ms;
+	int64_t given_up_count;
 	bool has_secrets;
 	char scratch[ARCHIVE_PATH_BYTES];
 };
@@ -184,6 +187,24 @@ place_secrets(const struct restore *r)
 	return true;
 }
 
+/* A provider was perhaps asked for these after the backup was made. */
+static bool
+give_up_queued(struct restore *r)
+{
+	struct db *db = NULL;
+	enum err err = db_open(r->scratch, DB_READ_WRITE, false, &db);
+
+	if (err == OK) {
+		err = attempts_give_up_queued(db, clock_now_ms(),
+		    &r->given_up_count);
+		/* Only the file is moved, not its log. */
+		if (err == OK)
+			err = db_checkpoint(db);
+		db_close(db);
+	}
+	return err == OK || complain("what was queued cannot be given back");
+}
+
 static bool
 restore(struct restore *r, const char *file, struct str passphrase)
 {
@@ -202,7 +223,7 @@ restore(struct restore *r, const char *file, struct str passphrase)
 		    problem.ptr);
 		return false;
 	}
-	return (!r->has_secrets || place_secrets(r)) &&
+	return give_up_queued(r) && (!r->has_secrets || place_secrets(r)) &&
 	    place(r, r->scratch, "media") &&
 	    place(r, r->scratch, "rendio.db") && archive_sync(r->state_dir) &&
 	    archive_remove_tree(r->scratch);
@@ -232,6 +253,10 @@ restore_command(const struct args *args)
 		    r.has_secrets ? "" :
 				    "; the keys were not in it: run `rendio "
 				    "init`");
+		if (r.given_up_count > 0)
+			(void)printf("%lld orders that waited to be sent got "
+				     "their credits back\n",
+			    (long long)r.given_up_count);
 	}
 	config_free(&r.config);
 	return status;

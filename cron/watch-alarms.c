@@ -36,10 +36,8 @@
 /* What waits for something that is only slow has got it by then. */
 #define PURCHASE_WAIT_MAX_MS HOUR_MS
 
-#define FINDINGS_MAX 64
-
 struct findings {
-	struct alarm_finding finding[FINDINGS_MAX];
+	struct alarm_finding finding[ALARM_FINDINGS_MAX];
 	size_t count;
 };
 
@@ -52,7 +50,7 @@ add(struct findings *f, const char *subject, const char *format, ...)
 	struct alarm_finding *finding = &f->finding[f->count];
 	va_list list;
 
-	if (f->count == FINDINGS_MAX)
+	if (f->count == ALARM_FINDINGS_MAX)
 		return;
 	f->count++;
 	(void)snprintf(finding->subject, sizeof(finding->subject), "%s",

@@ -206,13 +206,18 @@ static enum err
 remove_product(struct db *db, void *arg)
 {
 	const struct removal *r = arg;
-	const enum err err = products_remove(db, r->id);
+	struct product was;
+	char text[48];
+	const enum err err = products_remove(db, r->id, &was);
 
 	if (err != OK)
 		return err;
+	(void)snprintf(text, sizeof(text), "%lld%s", (long long)was.credits,
+	    was.kind == PURCHASE_SUBSCRIPTION ? " a period" : "");
 	return admin_log_append(db, r->actor,
 	    &(const struct admin_act){ .action = "product_remove",
-		.field = r->id },
+		.field = r->id,
+		.old_value = str_from(text) },
 	    r->now_ms, NULL);
 }
 

@@ -22,8 +22,8 @@ alarm_name(enum alarm alarm)
 	return kinds[alarm].name;
 }
 
-/* A company has so many models, and a cap each; more are not looked at. */
-#define RAISED_MAX 64
+/* Findings that come and stay are more, in time, than are found at once. */
+#define RAISED_MAX 512
 
 struct raised {
 	char subject[ALARM_SUBJECT_BYTES];
@@ -113,11 +113,12 @@ is_over(const struct watching *w, const struct raised *r)
 	    w->now_ms - r->well_since_ms >= w->rules->hold_ms;
 }
 
-/* Of one that is not found any more. */
+/* It is not found any more, and that is to be written down. */
 static bool
-is_due(const struct watching *w, const struct raised *r)
+is_gone(const struct watching *w, const struct raised *r)
 {
-	return r->well_since_ms < 0 || is_over(w, r);
+	return w->count < ALARM_FINDINGS_MAX && !is_found(w, r->subject) &&
+	    (r->well_since_ms < 0 || is_over(w, r));
 }
 
 static bool
@@ -127,8 +128,7 @@ has_changed(const struct watching *w)
 		if (is_news(w, &w->findings[i]))
 			return true;
 	for (size_t i = 0; i < w->raised_count; i++)
-		if (!is_found(w, w->raised[i].subject) &&
-		    is_due(w, &w->raised[i]))
+		if (is_gone(w, &w->raised[i]))
 			return true;
 	return false;
 }
@@ -253,8 +253,7 @@ settle(struct db *db, void *arg)
 	for (size_t i = 0; err == OK && i < w->count; i++)
 		err = raise_finding(db, w, &w->findings[i]);
 	for (size_t i = 0; err == OK && i < w->raised_count; i++)
-		if (!is_found(w, w->raised[i].subject) &&
-		    is_due(w, &w->raised[i]))
+		if (is_gone(w, &w->raised[i]))
 			err = is_over(w, &w->raised[i]) ?
 			    note_over(db, w, &w->raised[i]) :
 			    note_well(db, w, &w->raised[i]);
@@ -273,7 +272,7 @@ alarms_watch(struct db *db, enum alarm alarm,
 		.now_ms = now_ms };
 	enum err err;
 
-	assert(count <= RAISED_MAX);
+	assert(count <= ALARM_FINDINGS_MAX);
 	err = read_raised(db, &w);
 	if (err != OK || !has_changed(&w))
 		return err;

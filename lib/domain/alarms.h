@@ -49,9 +49,13 @@ struct alarm_rules {
 	bool tells; /* somebody is there to be told */
 };
 
+/* More than these are not told of; those that are left out stay as they are. */
+#define ALARM_FINDINGS_MAX 64
+
 /*
- * All that is wrong now of this kind: findings are raised, everything else of
- * the kind is well.  A raised one that nobody could be told of is told of
+ * All that is wrong now of this kind, up to ALARM_FINDINGS_MAX: findings are
+ * raised, everything else of the kind is well.  With as many as that nothing
+ * is taken to be well, for it may have been left out.  A raised one that nobody could be told of is told of
  * when somebody can.  In a transaction of its own; when nothing has changed it
  * only reads.
  */

@@ -111,7 +111,8 @@ enum err jobs_look(struct db *db, const struct job_order *order, int64_t now_ms,
  * credits_remaining of the receipt are then what is needed and what there
  * is), ERR_RATE_LIMITED (with the receipt's limit), ERR_TOO_MANY_JOBS,
  * ERR_IDEMPOTENCY_KEY_REUSED, ERR_USER_NOT_FOUND, ERR_UNAUTHORIZED when the
- * account was banned or deleted meanwhile.
+ * account was banned or deleted meanwhile, ERR_INVALID_IMAGE_URL when the
+ * picture was.
  */
 enum err jobs_submit(struct db *db, const struct job_order *order,
     int64_t now_ms, struct job_receipt *ret_receipt);

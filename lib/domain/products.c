@@ -136,26 +136,37 @@ products_set(struct db *db, const struct product *product, int64_t now_ms)
 }
 
 enum err
-products_remove(struct db *db, struct str id)
+products_remove(struct db *db, struct str id, struct product *ret_was)
 {
 	static const char consumable_sql[] =
-	    "DELETE FROM products WHERE id = ?1";
+	    "DELETE FROM products WHERE id = ?1 RETURNING credits";
 	static const char subscription_sql[] =
-	    "DELETE FROM subscription_products WHERE id = ?1";
+	    "DELETE FROM subscription_products WHERE id = ?1"
+	    " RETURNING credits_per_period";
 	CLEANUP(db_release)
 	struct db_stmt *consumable = db_prepare(db, consumable_sql);
 	CLEANUP(db_release)
 	struct db_stmt *subscription = db_prepare(db, subscription_sql);
-	int64_t consumables = 0, subscriptions = 0;
+	struct db_stmt *stmt = consumable;
+	bool found;
 	enum err err;
 
 	assert(db_in_transaction(db));
 	db_bind_str(consumable, 1, id);
 	db_bind_str(subscription, 1, id);
-	err = db_run_changes(consumable, &consumables);
-	if (err == OK)
-		err = db_run_changes(subscription, &subscriptions);
-	if (err != OK)
-		return err;
-	return consumables + subscriptions > 0 ? OK : ERR_NOT_FOUND;
+	/* An id is of one kind. */
+	err = db_step(stmt, &found);
+	if (err == OK && !found) {
+		stmt = subscription;
+		err = db_step(stmt, &found);
+	}
+	if (err != OK || !found)
+		return err != OK ? err : ERR_NOT_FOUND;
+	*ret_was = (struct product){
+		.kind = stmt == subscription ? PURCHASE_SUBSCRIPTION :
+					       PURCHASE_CONSUMABLE,
+		.credits = db_column_int64(stmt, 0),
+	};
+	(void)str_copy(id, ret_was->id, sizeof(ret_was->id));
+	return OK;
 }

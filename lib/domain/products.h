@@ -38,9 +38,11 @@ enum err
 products_set(struct db *db, const struct product *product, int64_t now_ms);
 
 /*
- * Sells it no more.  What was credited stays; what Apple goes on selling of it
- * waits.  The caller holds a write transaction.  Errors: ERR_NOT_FOUND.
+ * Sells it no more; *ret_was is what it was.  What was credited stays; what
+ * Apple goes on selling of it waits.  The caller holds a write transaction.
+ * Errors: ERR_NOT_FOUND.
  */
-enum err products_remove(struct db *db, struct str id);
+enum err
+products_remove(struct db *db, struct str id, struct product *ret_was);
 
 #endif

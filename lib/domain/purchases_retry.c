@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "domain/purchases.h"
+#include "base/clock.h"
+
+#include <stdio.h>
+
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
 
 struct retry {
 	const struct purchase_policy *policy;
@@ -123,8 +128,9 @@ purchases_overdue(struct db *db, int64_t before_ms,
 {
 	static const char sql[] =
 	    "SELECT CASE p.waits_for WHEN 'product' THEN p.product_id"
-	    "  ELSE p.waits_for || ' since ' ||"
-	    "   date(p.created_at_ms / 1000, 'unixepoch') END AS wanted,"
+	    "  ELSE p.waits_for END AS wanted,"
+	    " CASE p.waits_for WHEN 'product' THEN -1"
+	    "  ELSE p.created_at_ms / ?4 END AS of_day,"
 	    " COUNT(*), MIN(p.created_at_ms)"
 	    " FROM purchases p WHERE p.next_try_at_ms >= ?1"
 	    " AND p.environment <> 'Sandbox' AND p.created_at_ms < ?2"
@@ -132,17 +138,28 @@ purchases_overdue(struct db *db, int64_t before_ms,
 	    "  FROM subscriptions s JOIN users u ON u.id = s.user_id"
 	    "  WHERE s.environment = p.environment AND"
 	    "  s.original_transaction_id = p.original_transaction_id"
-	    "  AND u.status = 'deleted') GROUP BY wanted"
+	    "  AND u.status = 'deleted') GROUP BY wanted, of_day"
 	    " ORDER BY MIN(p.created_at_ms) DESC, wanted";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	char wanted[PURCHASE_PRODUCT_BYTES], day[CLOCK_TEXT_BYTES];
 	bool found;
 	enum err err;
 
 	db_bind_int64(stmt, 1, 0);
 	db_bind_int64(stmt, 2, before_ms);
 	db_bind_int64(stmt, 3, PURCHASE_WHOLE);
-	while ((err = db_step(stmt, &found)) == OK && found)
-		each(arg, db_column_str(stmt, 0).ptr, db_column_int64(stmt, 1),
-		    db_column_int64(stmt, 2));
+	db_bind_int64(stmt, 4, DAY_MS);
+	while ((err = db_step(stmt, &found)) == OK && found) {
+		const int64_t of_day = db_column_int64(stmt, 1);
+
+		(void)str_copy(db_column_str(stmt, 0), wanted, sizeof(wanted));
+		if (of_day >= 0) {
+			clock_format(of_day * DAY_MS, day);
+			(void)snprintf(wanted, sizeof(wanted),
+			    "%.32s since %.10s", db_column_str(stmt, 0).ptr, day);
+		}
+		each(arg, wanted, db_column_int64(stmt, 2),
+		    db_column_int64(stmt, 3));
+	}
 	return err;
 }

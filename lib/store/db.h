@@ -126,7 +126,7 @@ enum err db_mark(struct db *db);
 
 /*
  * Folds the write-ahead log back into the database and empties it.  Only the
- * worker calls this: with the engine's old versions several checkpointers
+ * worker calls this, and who has the file for himself: with the engine's old versions several checkpointers
  * corrupt the file.  ERR_CONFLICT when a reader is in the way.
  */
 enum err db_checkpoint(struct db *db);

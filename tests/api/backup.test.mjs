@@ -9,8 +9,10 @@ import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { sql } from "./support/database.mjs";
+import { assertAuditClean } from "./support/expect.mjs";
 import { start } from "./support/instance.mjs";
-import { creditsOf, endOf, orderJob } from "./support/jobs.mjs";
+import { creditsOf, endOf, orderJob, startWorker, statusOf, stopWorker }
+    from "./support/jobs.mjs";
 
 const PASSPHRASE = "a long passphrase of ours";
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "rendio-backup-"));
@@ -69,6 +71,36 @@ test("a backup under way of a job is good, and goes on where it is restored",
 		assert.equal(video.status, 200);
 		assert.equal(video.bytes.subarray(4, 8).toString(), "ftyp");
 		assert.equal((await other.cli("audit")).code, 0);
+	} finally {
+		await other.stop();
+	}
+});
+
+test("what waited to be sent at the backup is not sent by who restores it",
+    async () => {
+	const ben = await rendio.guest("ben");
+	const sent = (instance, id) => instance.log().filter((line) =>
+	    line.includes(id) && line.includes("submitting")).length;
+	await stopWorker(rendio);
+	const job_id = await orderJob(rendio, ben, { prompt: "A lake" });
+	assert.equal((await rendio.cli("backup", file("queue.tar"))).code, 0);
+	await startWorker(rendio);
+	// It is made, and lost with the machine.
+	assert.equal((await endOf(rendio, ben, job_id)).status, "completed");
+	assert.equal(sent(rendio, job_id), 1);
+
+	const restored = await restore("queue.tar", "queue");
+	assert.equal(restored.code, 0, restored.stderr);
+	assert.match(restored.stdout, /^1 orders .* credits back$/m);
+	const other = await start({ stateDir: file("queue"),
+	    env: { ...sealed, RENDIO_PUBLIC_URL: rendio.url } });
+	try {
+		const status = await statusOf(other, ben, job_id);
+		assert.equal(status.json().status, "failed");
+		assert.equal(status.json().credits_refunded, 4);
+		assert.equal(await creditsOf(other, ben), 10);
+		await assertAuditClean(other);
+		assert.equal(sent(other, job_id), 0);
 	} finally {
 		await other.stop();
 	}

@@ -118,6 +118,37 @@ subjects_are_alarms_of_their_own(void **state)
 }
 
 static void
+what_a_full_list_leaves_out_is_not_over(void **state)
+{
+	const struct fixture *f = *state;
+	/* Newest first, one more at each look. */
+	static struct alarm_finding days[ALARM_FINDINGS_MAX + 8];
+	const size_t all = sizeof(days) / sizeof(days[0]);
+	int64_t now_ms = NOW;
+
+	for (size_t i = 0; i < all; i++)
+		(void)snprintf(days[i].subject, sizeof(days[i].subject),
+		    "day %03d", (int)(all - i));
+	for (size_t count = 1; count <= all; count++) {
+		const size_t seen = count < ALARM_FINDINGS_MAX ?
+		    count :
+		    ALARM_FINDINGS_MAX;
+
+		now_ms += 2 * MINUTE;
+		assert_int_equal(alarms_watch(f->db, ALARM_PURCHASE_WAITS,
+				     &days[all - count], seen, &telling,
+				     now_ms),
+		    OK);
+	}
+	assert_int_equal(waiting(f), all);
+	for (int i = 1; i <= 2; i++)
+		assert_int_equal(alarms_watch(f->db, ALARM_PURCHASE_WAITS, NULL,
+				     0, &telling, now_ms + i * 2 * MINUTE),
+		    OK);
+	assert_int_equal(waiting(f), 2 * all);
+}
+
+static void
 watching_without_news_writes_nothing(void **state)
 {
 	const struct fixture *f = *state;
@@ -170,6 +201,7 @@ main(void)
 		TEST(each_episode_is_told_of),
 		TEST(what_nobody_could_be_told_of_is_told_when_somebody_can),
 		TEST(subjects_are_alarms_of_their_own),
+		TEST(what_a_full_list_leaves_out_is_not_over),
 		TEST(watching_without_news_writes_nothing),
 		TEST(a_clock_that_was_set_back_ends_an_alarm_all_the_same),
 		TEST(cleared_alarms_go_when_they_are_old),

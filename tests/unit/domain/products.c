@@ -98,7 +98,8 @@ each_change_is_in_the_log_with_what_was(void **state)
 	    2);
 	assert_int_equal(number_of(f,
 			     "SELECT COUNT(*) FROM admin_log"
-			     " WHERE action = 'product_remove'",
+			     " WHERE action = 'product_remove'"
+			     " AND (field, old_value) = ('" GOLD "', '6')",
 			     NULL),
 	    1);
 }
