@@ -54,7 +54,7 @@ JOBS      := $(shell nproc)
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(PROGRAMS)
+all: $(PROGRAMS) $(BUILD)/endpoints
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -90,6 +90,10 @@ endif
 
 $(ENDPOINTS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 	$(LINK) $(LIBS)
+
+# What nginx and the supervisors need to know of them: deploy/nginx-config.
+$(BUILD)/endpoints: $(ENDPOINTS)
+	for p in $(abspath $^); do $$p --describe || exit 1; done > $@
 
 $(BUILD)/rendio-worker: $(CRON_OBJ) $(LIBRARY)
 	$(LINK) $(LIBS)
@@ -342,8 +346,7 @@ install: all
 	install $(ENDPOINTS) $(RELEASE).new/cgi-bin/
 	$(INSTALL) nginx/* $(RELEASE).new/nginx/
 	cp -R web $(RELEASE).new/
-	$(INSTALL) deploy/rendio.conf.example $(RELEASE).new/
-	for p in $(abspath $(ENDPOINTS)); do $$p --describe; done > $(RELEASE).new/endpoints
+	$(INSTALL) deploy/rendio.conf.example $(BUILD)/endpoints $(RELEASE).new/
 	rm -rf $(RELEASE)
 	mv $(RELEASE).new $(RELEASE)
 	[ -L $(DESTDIR)$(LIB_DIR)/current ] || ln -s release $(DESTDIR)$(LIB_DIR)/current

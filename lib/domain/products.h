@@ -42,7 +42,6 @@ products_set(struct db *db, const struct product *product, int64_t now_ms);
  * Apple goes on selling of it waits.  The caller holds a write transaction.
  * Errors: ERR_NOT_FOUND.
  */
-enum err
-products_remove(struct db *db, struct str id, struct product *ret_was);
+enum err products_remove(struct db *db, struct str id, struct product *ret_was);
 
 #endif

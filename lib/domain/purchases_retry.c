@@ -156,7 +156,8 @@ purchases_overdue(struct db *db, int64_t before_ms,
 		if (of_day >= 0) {
 			clock_format(of_day * DAY_MS, day);
 			(void)snprintf(wanted, sizeof(wanted),
-			    "%.32s since %.10s", db_column_str(stmt, 0).ptr, day);
+			    "%.32s since %.10s", db_column_str(stmt, 0).ptr,
+			    day);
 		}
 		each(arg, wanted, db_column_int64(stmt, 2),
 		    db_column_int64(stmt, 3));

@@ -130,9 +130,8 @@ what_a_full_list_leaves_out_is_not_over(void **state)
 		(void)snprintf(days[i].subject, sizeof(days[i].subject),
 		    "day %03d", (int)(all - i));
 	for (size_t count = 1; count <= all; count++) {
-		const size_t seen = count < ALARM_FINDINGS_MAX ?
-		    count :
-		    ALARM_FINDINGS_MAX;
+		const size_t seen =
+		    count < ALARM_FINDINGS_MAX ? count : ALARM_FINDINGS_MAX;
 
 		now_ms += 2 * MINUTE;
 		assert_int_equal(alarms_watch(f->db, ALARM_PURCHASE_WAITS,

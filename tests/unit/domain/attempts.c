@@ -858,7 +858,8 @@ main(void)
 		RICH(
 		    what_was_not_sent_is_queued_again_and_keeps_its_first_deadline),
 		RICH(a_queued_job_past_its_deadline_ends_without_any_provider),
-		RICH(what_a_copy_had_in_its_queue_is_given_back_and_nothing_else),
+		RICH(
+		    what_a_copy_had_in_its_queue_is_given_back_and_nothing_else),
 		RICH(what_was_deleted_meanwhile_is_not_sent_again),
 		RICH(acceptance_is_told_once_and_gives_the_handle_to_polls),
 		RICH(progress_is_an_event_only_when_there_is_news),
