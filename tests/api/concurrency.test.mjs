@@ -4,19 +4,24 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
+import { AppStore, post } from "./support/appstore.mjs";
+import { id, sql } from "./support/database.mjs";
 import { assertAuditClean, assertError, assertPersonal }
     from "./support/expect.mjs";
+import { identityToken, merge, signedIn } from "./support/identity.mjs";
 import { start } from "./support/instance.mjs";
 import { creditsOf, historyOf, order, orderJob, remove, startWorker,
 	stopWorker } from "./support/jobs.mjs";
 
 const PRICE = 4;
+const BOUGHT = 25;
 
-let rendio;
+let rendio, store;
 
 before(async () => {
 	// Enough for exactly two videos.
 	rendio = await start({ env: { RENDIO_GRANT_CREDITS: String(2 * PRICE) } });
+	store = new AppStore(rendio);
 });
 after(() => rendio.stop());
 
@@ -161,6 +166,123 @@ test("10 refreshes of one token: one and the same next token", async () => {
 			assert.equal(await creditsOf(rendio, answer), 2 * PRICE);
 	}
 });
+
+// --- any two acts on one account ----------------------------------------------
+
+/** What is done with an account 20 times at once, and how it may end. */
+const ACTS = {
+	order: { answers: [200, 401, 402],
+		call: ({ guest }) => order(rendio, guest) },
+	// Each purchase is posted twice.
+	buy: { answers: [200, 401],
+		call: ({ guest, sold }, i) => post(rendio, guest,
+		    { signed_transaction: store.sign(sold[i >> 1]) }) },
+	refresh: { answers: [200, 400],
+		call: ({ guest }) => rendio.request("POST",
+		    "/auth/v1/token?grant_type=refresh_token",
+		    { body: { refresh_token: guest.refresh_token } }) },
+	merge: { answers: [200, 401, 409],
+		call: ({ guest, proofs }, i) => merge(rendio, guest,
+		    { identity_token: proofs[i] }) },
+	delete: { answers: [200, 401],
+		call: ({ guest }) => rendio.request("POST",
+		    "/functions/v1/delete-account",
+		    { bearer: guest.access_token, body: {} }) },
+};
+
+const PAIRS = Object.keys(ACTS).flatMap((one, i, all) =>
+    all.slice(i + 1).map((other) => [one, other]));
+
+/** A guest, an account to be merged into, and what the guest has bought. */
+async function somebody(name) {
+	return { guest: await rendio.guest(name),
+		heir: await signedIn(rendio, name),
+		sold: Array.from({ length: 10 }, () => store.transaction()),
+		proofs: name.includes("merge") ? await atOnce(20, () =>
+		    identityToken(rendio, name)) : [] };
+}
+
+/** Both accounts at one moment: a merge moves all, a deletion keeps it. */
+async function booksOf({ guest, heir }) {
+	const ids = `(${id(guest.user_id)}, ${id(heir.user.id)})`;
+	const [books] = await sql(rendio, `SELECT
+	    (SELECT SUM(credits_remaining) FROM users WHERE id IN ${ids})
+	     AS balance,
+	    (SELECT COUNT(*) FROM jobs WHERE user_id IN ${ids}) AS orders,
+	    (SELECT COUNT(*) FROM jobs WHERE user_id IN ${ids}
+	     AND state NOT IN ('failed', 'cancelled', 'lost')) AS charged`);
+	return books;
+}
+
+/** What was answered to is there once, the rest can still be bought once. */
+async function assertSold({ sold }, owner, credited) {
+	const other = await rendio.guest(randomUUID());
+	const before = await creditsOf(rendio, other);
+	let rest = 0;
+
+	for (const transaction of sold) {
+		const { transactionId } = transaction;
+		const isCredited = credited.has(transactionId);
+		assert.deepEqual(await sql(rendio, "SELECT p.waits_for," +
+		    " (SELECT COUNT(*) FROM credit_lots l" +
+		    "  WHERE l.purchase_id = p.id) AS lots," +
+		    ` p.user_id = ${id(owner)} AS is_owners FROM purchases p` +
+		    ` WHERE p.transaction_id = '${transactionId}'`),
+		    isCredited ? [{ waits_for: null, lots: 1, is_owners: 1 }] : []);
+		const res = await post(rendio, other,
+		    { signed_transaction: store.sign(transaction) });
+		if (isCredited)
+			assertError(res, 409, "purchase_belongs_to_other_account");
+		else
+			assert.equal(assertPersonal(res).credits_added, BOUGHT);
+		rest += isCredited ? 0 : 1;
+	}
+	assert.equal(await creditsOf(rendio, other), before + rest * BOUGHT);
+}
+
+for (const [one, other] of PAIRS)
+	test(`20 times ${one} and ${other} at once: nothing lost, nothing twice`,
+	    async () => {
+		const who = await somebody(`${one}-${other}`);
+		const answers = { order: [], buy: [], refresh: [], merge: [],
+			delete: [] };
+		await atOnce(40, async (i) => {
+			const act = i % 2 === 0 ? one : other;
+			const res = await ACTS[act].call(who, i >> 1);
+			assert.ok(ACTS[act].answers.includes(res.status),
+			    `${act}: ${res.status} ${res.text}`);
+			if (res.status === 200)
+				answers[act].push(res.json());
+		});
+		await assertAuditClean(rendio);
+
+		// An account ends once, by the one or by the other.
+		const ends = answers.merge.length + answers.delete.length;
+		const isGone = [one, other].some((act) =>
+		    ["merge", "delete"].includes(act));
+		assert.equal(ends, isGone ? 1 : 0);
+		for (const { access_token } of [who.guest, ...answers.refresh])
+			assert.equal((await rendio.request("GET",
+			    "/functions/v1/get-user-credits",
+			    { bearer: access_token })).status, isGone ? 401 : 200);
+
+		const credited = new Set(answers.buy.map((body) =>
+		    body.transaction_id));
+		assert.equal(answers.buy.filter((body) => !body.already_processed)
+		    .length, credited.size);
+		const { balance, orders, charged } = await booksOf(who);
+		assert.equal(orders, answers.order.length);
+		assert.equal(balance, 2 * PRICE + credited.size * BOUGHT -
+		    charged * PRICE);
+		const isMerged = answers.merge.length === 1;
+		if (answers.delete.length === 0)
+			assert.equal(await creditsOf(rendio,
+			    isMerged ? who.heir : who.guest), balance);
+		if ([one, other].includes("buy"))
+			await assertSold(who, isMerged ? who.heir.user.id :
+			    who.guest.user_id, credited);
+		await assertAuditClean(rendio);
+	});
 
 test("the audit finds nothing", async () => {
 	await assertAuditClean(rendio);

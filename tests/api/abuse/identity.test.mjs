@@ -4,7 +4,8 @@
 // sessions and tokens, M merges and Apple IDs, U profile and account.  Each is
 // refused as documented, and nobody has gained anything by it.  What takes
 // longer is in files of its own: dying at any moment (D13, M10, T16) in
-// tests/faults, deleting (U10, U11, U14) in delete-account.test.mjs.
+// tests/faults, deleting (U10, U11) in delete-account.test.mjs, two things at
+// once (U14) in concurrency.test.mjs.
 
 import assert from "node:assert/strict";
 import { createHash, createHmac, randomBytes, randomUUID } from "node:crypto";
