@@ -7,11 +7,11 @@ import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { AppStore, balanceOf, buy, DAY, later, newId, notify, post, profileOf,
 	refunded } from "./support/appstore.mjs";
-import { sql, whileLocked } from "./support/database.mjs";
+import { id, sql, whileLocked } from "./support/database.mjs";
 import { assertAuditClean, assertError, assertStatements }
     from "./support/expect.mjs";
 import { start } from "./support/instance.mjs";
-import { endOf, orderJob } from "./support/jobs.mjs";
+import { endOf, order, orderJob } from "./support/jobs.mjs";
 
 const MONTHLY = "com.rendioai.premium.monthly";
 
@@ -80,26 +80,81 @@ test("refund, reversal and older news, in any order", async () => {
 	await undo(t);
 });
 
-test("what was spent is owed, and earned back by the next purchase",
+test("what was spent is owed, and nothing is ordered until it is covered",
     async () => {
-	const t = store.transaction({ appAccountToken: token });
-	await buy(rendio, ada, store, t);
-	const job = await orderJob(rendio, ada);
-	await endOf(rendio, ada, job);
-	const left = await balance();
-	const spent = base + 25 - left;
-	const gift = base;
+	const debtor = await rendio.guest("debtor");
+	const gift = await balanceOf(rendio, debtor);
+	const owed = async () => (await sql(rendio, "SELECT debt_credits FROM" +
+	    ` users WHERE id = ${id(debtor.user_id)}`))[0].debt_credits;
+	const assertPoor = async (credits) => {
+		assertError(await order(rendio, debtor), 402,
+		    "insufficient_credits");
+		assert.equal(await balanceOf(rendio, debtor), credits);
+	};
+	const t = store.transaction();
+	await buy(rendio, debtor, store, t);
+	const jobs = [];
+	for (let i = 0; i < 8; i++)
+		jobs.push(await orderJob(rendio, debtor));
+	for (const job of jobs)
+		await endOf(rendio, debtor, job);
+	const left = gift + 25 - 8 * 4;
+	assert.equal(await balanceOf(rendio, debtor), left);
+
 	await tell("REFUND", refunded(t, 10));
-	const owed = Math.max(0, spent - gift);
-	assert.equal(await balance(), Math.max(0, gift - spent));
-	const next = store.transaction({ appAccountToken: token });
-	await buy(rendio, ada, store, next);
-	assert.equal(await balance(), Math.max(0, gift - spent) + 25 - owed);
+	const debt = 25 - left;
+	assert.ok(debt > 0);
+	assert.equal(await owed(), debt);
+	await assertPoor(0);
+	// What is bought next is less by what was owed, and too little.
+	const next = store.transaction();
+	await buy(rendio, debtor, store, next);
+	assert.equal(await owed(), 0);
+	assert.ok(25 - debt > 0 && 25 - debt < 4);
+	await assertPoor(25 - debt);
+	await buy(rendio, debtor, store, store.transaction());
+	await orderJob(rendio, debtor);
+	assert.equal(await balanceOf(rendio, debtor), 50 - debt - 4);
+
 	await tell("REFUND_REVERSED", later(t, 20));
-	assert.equal(await balance(), gift - spent + 50);
+	assert.equal(await balanceOf(rendio, debtor), gift + 75 - 9 * 4);
 	await tell("REFUND", refunded(next, 10));
 	await tell("REFUND", refunded(t, 30));
-	base = await balance();
+	assert.equal(await balanceOf(rendio, debtor), 0);
+	assert.equal(await owed(), 9 * 4 - gift - 25);
+	await assertAuditClean(rendio);
+});
+
+test("a refund of a deleted account is recorded, and nobody else's",
+    async () => {
+	const gone = await rendio.guest("gone");
+	const t = store.transaction();
+	await buy(rendio, gone, store, t);
+	assert.equal((await rendio.request("POST",
+	    "/functions/v1/delete-account", { bearer: gone.access_token,
+		body: {} })).status, 200);
+	// Whoever has the phone now is somebody else.
+	const heir = await rendio.guest("gone", gone.device_id);
+	assert.notEqual(heir.user_id, gone.user_id);
+	const others = async () => await sql(rendio, "SELECT id," +
+	    " credits_remaining, debt_credits FROM users WHERE id <>" +
+	    ` ${id(gone.user_id)} ORDER BY id`);
+	const before = await others();
+
+	const refund = refunded(t, 10);
+	await tell("REFUND", refund);
+	await tell("REFUND", refund);
+	assert.deepEqual(await others(), before);
+	assert.equal(await balanceOf(rendio, heir), 0);
+	assert.deepEqual(await sql(rendio, "SELECT refund_millipercent AS part," +
+	    ` user_id = ${id(gone.user_id)} AS is_theirs FROM purchases` +
+	    ` WHERE transaction_id = '${t.transactionId}'`),
+	    [{ part: 100_000, is_theirs: 1 }]);
+	// It is not for sale again.
+	assertError(await post(rendio, heir, { signed_transaction:
+	    store.sign(t) }), 409, "purchase_belongs_to_other_account");
+	assert.deepEqual(await others(), before);
+	await assertAuditClean(rendio);
 });
 
 test("a subscription makes premium for as long as it lasts", async () => {
@@ -162,6 +217,7 @@ test("what needs nothing of us is taken", async () => {
 });
 
 test("Apple's word about another app has no effect", async () => {
+	const before = await balance();
 	const t = store.transaction({ appAccountToken: token,
 		bundleId: "com.example.other" });
 	const other = new AppStore(rendio, "com.example.other");
@@ -170,6 +226,17 @@ test("Apple's word about another app has no effect", async () => {
 	assert.equal(res.status, 200);
 	assert.deepEqual(await sql(rendio, "SELECT 1 FROM purchases WHERE" +
 	    ` transaction_id = '${t.transactionId}'`), []);
+	assert.equal(await balance(), before);
+});
+
+test("the sandbox's own store sells nothing for money", async () => {
+	const before = await balance();
+	const other = new AppStore(rendio);
+	other.environment = "Production";
+	assertError(await notify(rendio, other.notification("ONE_TIME_CHARGE",
+	    other.transaction({ appAccountToken: token }))), 400,
+	    "invalid_request");
+	assert.equal(await balance(), before);
 });
 
 test("what Apple did not sign is refused", async () => {

@@ -102,6 +102,33 @@ test("an id that Apple never knows is given up after a day", async () => {
 	    ` transaction_id = '${transaction_id}'`)).length === 1, 20_000));
 });
 
+test("news of another app or environment are logged and have no effect",
+    async () => {
+	const before = await balanceOf(rendio, ada);
+	const appAccountToken = (await profileOf(rendio, ada)).app_account_token;
+	const count = async () => (await sql(rendio, "SELECT" +
+	    " (SELECT COUNT(*) FROM purchases) +" +
+	    " (SELECT COUNT(*) FROM apple_notifications) AS n"))[0].n;
+	const rows = await count();
+
+	// Signed by the same root as what is credited.
+	for (const [other, outcome] of [
+		[{ bundleId: "com.example.other" }, "wrong_app"],
+		[{ environment: "Xcode" }, "wrong_environment"]]) {
+		const shop = Object.assign(Object.create(store), other);
+		const res = await notify(rendio, shop.notification(
+		    "ONE_TIME_CHARGE", shop.transaction({ appAccountToken })));
+		assert.equal(res.status, 200, res.text);
+		const lines = (await rendio.logOf(res.headers["x-request-id"]))
+		    .map((line) => JSON.parse(line))
+		    .filter((line) => line.event === "appstore_notification");
+		assert.deepEqual(lines.map((line) => [line.level, line.outcome]),
+		    [["warning", outcome]]);
+	}
+	assert.equal(await count(), rows);
+	assert.equal(await balanceOf(rendio, ada), before);
+});
+
 test("notifications that did not reach us are fetched, page by page",
     async () => {
 	const before = await balanceOf(rendio, ada);
