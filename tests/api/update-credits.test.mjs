@@ -237,8 +237,17 @@ test("a purchase outlives its account", async () => {
 		body: {} })).status, 200);
 	assertError(await post(rendio, eve, { signed_transaction: jws }), 401,
 	    "unauthorized");
-	assertError(await post(rendio, ada, { signed_transaction: jws }), 409,
-	    "purchase_belongs_to_other_account");
+	// Neither another account nor the next one on this phone has it.
+	const next = await rendio.guest("eve-2", eve.device_id);
+	assert.notEqual(next.user_id, eve.user_id);
+	for (const guest of [ada, next]) {
+		const before = await balanceOf(rendio, guest);
+		assertError(await post(rendio, guest,
+		    { signed_transaction: jws }), 409,
+		    "purchase_belongs_to_other_account");
+		assert.equal(await balanceOf(rendio, guest), before);
+	}
+	assert.equal(await balanceOf(rendio, next), 0);
 });
 
 test("the database is locked: said so, and credited afterwards", async () => {
