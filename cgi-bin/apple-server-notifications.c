@@ -64,9 +64,12 @@ receive(const struct app *app, const struct request *req,
 	case APPSTORE_DENIED_LEAF:
 	case APPSTORE_BAD_SIGNATURE:
 	case APPSTORE_BAD_DATE:
-	case APPSTORE_BAD_NESTED:
 		log_outcome(req, LOG_WARNING, "",
 		    appstore_verdict_name(verdict));
+		return ERR_INVALID_REQUEST;
+	case APPSTORE_BAD_NESTED:
+		/* Apple has signed what holds it: nobody does that by chance. */
+		log_outcome(req, LOG_ERROR, "", appstore_verdict_name(verdict));
 		return ERR_INVALID_REQUEST;
 	}
 	log_outcome(req, err == OK ? LOG_INFO : LOG_ERROR, n.type,

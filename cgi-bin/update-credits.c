@@ -73,12 +73,13 @@ credit(const struct app *app, const struct request *req,
 }
 
 static void
-log_refusal(const struct request *req, enum appstore_verdict verdict)
+log_refusal(const struct request *req, enum log_level level,
+    const char *problem)
 {
-	struct log log = log_begin(LOG_WARNING, "purchase");
+	struct log log = log_begin(level, "purchase");
 
 	log_str(&log, "request_id", req->request_id);
-	log_text(&log, "problem", appstore_verdict_name(verdict));
+	log_text(&log, "problem", problem);
 	log_end(&log);
 }
 
@@ -92,7 +93,7 @@ credit_signed(const struct app *app, const struct request *req,
 		&transaction);
 
 	if (verdict != APPSTORE_OK)
-		log_refusal(req, verdict);
+		log_refusal(req, LOG_WARNING, appstore_verdict_name(verdict));
 	if (verdict == APPSTORE_UNAVAILABLE)
 		return ERR_SERVICE_UNAVAILABLE;
 	return verdict == APPSTORE_OK ? credit(app, req, &transaction, res) :
@@ -164,6 +165,9 @@ update_credits(struct app *app, const struct request *req, struct response *res)
 	    credit_signed(app, req, &arena, body.signed_transaction, res) :
 	    credit_id(app, req, body.transaction_id, res);
 	arena_free(&arena);
+	/* Paid, and not kept: only the operator can help. */
+	if (err == ERR_CONFLICT)
+		log_refusal(req, LOG_ERROR, "largest_balance");
 	return err;
 }
 

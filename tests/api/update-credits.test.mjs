@@ -7,8 +7,8 @@ import { after, before, test } from "node:test";
 import { AppStore, BEST, balanceOf, buy, later, newId, post, profileOf,
 	refunded, STARTER } from "./support/appstore.mjs";
 import { id, sql, whileLocked } from "./support/database.mjs";
-import { assertAuditClean, assertError, assertNotLogged, assertPersonal,
-	assertStatements } from "./support/expect.mjs";
+import { assertAuditClean, assertError, assertIncident, assertNotLogged,
+	assertPersonal, assertStatements } from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
 
 let rendio, store, ada, bob;
@@ -276,14 +276,30 @@ test("sandbox purchases have a cap, if the operator sets one", async () => {
 	}
 });
 
-test("a balance has a largest value", async () => {
+test("a balance has a largest value, and passing it is an incident",
+    async () => {
 	const eve = await rendio.guest("eve-3");
-	const jws = store.sign(store.transaction());
+	const transaction = store.transaction();
+	const jws = store.sign(transaction);
+	const standing = async () => (await sql(rendio, "SELECT" +
+	    " credits_remaining AS credits, typeof(credits_remaining) AS type," +
+	    " ledger_number AS entries, (SELECT COUNT(*) FROM credit_lots l" +
+	    "  WHERE l.user_id = u.id) AS lots, (SELECT COUNT(*) FROM purchases" +
+	    `  WHERE transaction_id = '${transaction.transactionId}') AS sold` +
+	    ` FROM users u WHERE id = ${id(eve.user_id)}`))[0];
+	const before = await standing();
 
-	await sql(rendio, "UPDATE users SET credits_remaining = 1000000000" +
+	// One credit more than fits.
+	await sql(rendio, "UPDATE users SET credits_remaining = 999999976" +
 	    ` WHERE id = ${id(eve.user_id)}`);
-	assertError(await post(rendio, eve, { signed_transaction: jws }), 409,
-	    "conflict");
+	const res = await assertIncident(rendio, () => post(rendio, eve,
+	    { signed_transaction: jws }), { event: "purchase",
+		problem: "largest_balance" });
+	assertError(res, 409, "conflict");
+	assert.equal(before.type, "integer");
+	assert.deepEqual(await standing(), { ...before, credits: 999999976 });
+	assert.equal(await balanceOf(rendio, eve), 999999976);
+	// When there is room for it, it is credited.
 	await sql(rendio, "UPDATE users SET credits_remaining = 10" +
 	    ` WHERE id = ${id(eve.user_id)}`);
 	await post(rendio, eve, { signed_transaction: jws });

@@ -9,9 +9,10 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { after, before, test } from "node:test";
 import { appleChain, signJws } from "../support/apple-chain.mjs";
-import { AppStore, balanceOf, buy, notify, post, refunded }
+import { AppStore, balanceOf, buy, notify, post, profileOf,
+	refunded }
     from "../support/appstore.mjs";
-import { assertAuditClean, assertError } from "../support/expect.mjs";
+import { assertAuditClean, assertError, assertIncident } from "../support/expect.mjs";
 import { start } from "../support/instance.mjs";
 import { historyOf } from "../support/jobs.mjs";
 
@@ -51,17 +52,23 @@ async function assertWorthless(jws, what) {
 
 test("I02 N02 a chain of one's own", async () => {
 	const chain = appleChain();
+	const before = await balanceOf(rendio, ada);
+	const { app_account_token: appAccountToken } =
+	    await profileOf(rendio, ada);
 	await assertWorthless(signJws(chain, store.transaction()), "our own root");
 	// A good letter around a paper that somebody else has signed.
+	const sold = store.transaction({ appAccountToken });
 	const body = store.notification("ONE_TIME_CHARGE", undefined, { data: {
-		signedTransactionInfo: signJws(chain, store.transaction()) } });
-	assertError(await notify(rendio, body), 400, "invalid_request");
+		signedTransactionInfo: signJws(chain, sold) } });
+	assertError(await assertIncident(rendio, () => notify(rendio, body), {
+		event: "appstore_notification", outcome: "bad_nested" }), 400,
+	    "invalid_request");
 	// And the other way round.
 	assertError(await notify(rendio, { signedPayload: signJws(chain, {
 		notificationType: "ONE_TIME_CHARGE", version: "2.0",
-		data: { signedTransactionInfo:
-		    store.sign(store.transaction()) } }) }), 400,
+		data: { signedTransactionInfo: store.sign(sold) } }) }), 400,
 	    "invalid_request");
+	assert.equal(await balanceOf(rendio, ada), before);
 });
 
 test("I04 certificates in another order or number", async () => {

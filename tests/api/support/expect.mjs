@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
+import { sql } from "./database.mjs";
 import { until } from "./instance.mjs";
 
 export const UUID =
@@ -69,6 +70,22 @@ export async function requestLine(rendio, res) {
 	    .filter((line) => line.event === "request");
 	assert.equal(lines.length, 1);
 	return lines[0];
+}
+
+/** What is asked for is logged as this error, which the worker counts. */
+export async function assertIncident(rendio, ask, error) {
+	const counted = async () => (await sql(rendio, "SELECT" +
+	    " COALESCE(SUM(count), 0) AS n FROM error_minutes"))[0].n;
+	const before = await counted();
+	const res = await ask();
+	const lines = (await rendio.logOf(res.headers["x-request-id"]))
+	    .map((line) => JSON.parse(line))
+	    .filter((line) => line.level === "error");
+	assert.equal(lines.length, 1, res.text);
+	assert.deepEqual({ ...lines[0], ...error }, lines[0]);
+	assert.ok(await until(async () => await counted() > before, 30_000),
+	    "it is not counted");
+	return res;
 }
 
 /** A slow query is a red test: the request ran this many at most. */
