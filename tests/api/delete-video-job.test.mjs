@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import fs from "node:fs";
 import { after, before, test } from "node:test";
 import { id, sql } from "./support/database.mjs";
 import { assertAuditClean, assertError, assertPersonal, assertStatements }
@@ -55,19 +56,35 @@ test("a job is deleted once", async () => {
 	assertError(await remove(rendio, ada, jobId), 404, "job_not_found");
 });
 
-test("a completed job's video can no longer be downloaded", async () => {
+test("a completed job's video can no longer be downloaded, and is still paid",
+    async () => {
 	const jobId = await orderJob(rendio, ada);
 	const { video_url, status } = await endOf(rendio, ada, jobId);
 	const path = video_url.slice(rendio.url.length);
 	assert.equal(status, "completed");
 	assert.equal((await rendio.request("GET", path)).status, 200);
-	const before = await creditsOf(rendio, ada);
+	const [{ object }] = await sql(rendio, "SELECT lower(hex(id)) AS object" +
+	    ` FROM objects WHERE job_id = ${id(jobId)} AND bucket = 'videos'`);
+	const files = () => fs.readdirSync(rendio.file("media"),
+	    { recursive: true }).filter((name) =>
+	    name.replaceAll("-", "").includes(object));
+	const counter = () => sql(rendio, "SELECT * FROM rate_limits" +
+	    ` WHERE subject = ${id(ada.user_id)} AND kind = 'generate'`);
+	assert.ok(files().length > 0);
+	const kept = [await creditsOf(rendio, ada),
+		await historyOf(rendio, ada), await counter()];
 
 	assertPersonal(await remove(rendio, ada, jobId));
 	assertError(await rendio.request("GET", path), 404, "NoSuchKey",
 	    "storage");
-	// It was made, so it is paid.
-	assert.equal(await creditsOf(rendio, ada), before);
+	assertError(await statusOf(rendio, ada, jobId), 404, "job_not_found");
+	assert.ok(await until(async () => files().length === 0 &&
+	    (await sql(rendio, `SELECT 1 FROM objects WHERE job_id =
+	    ${id(jobId)}`)).length === 0, 60_000), "its files are gone");
+	// It was made, so it is paid, and it counts.
+	assert.equal(kept[2].length, 1);
+	assert.deepEqual([await creditsOf(rendio, ada),
+		await historyOf(rendio, ada), await counter()], kept);
 });
 
 test("a job under way is hidden and still settled", async () => {

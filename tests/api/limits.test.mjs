@@ -8,11 +8,12 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { AppStore, buy, STARTER } from "./support/appstore.mjs";
 import { id, sql } from "./support/database.mjs";
-import { assertAuditClean, assertError, assertStatements }
+import { assertAuditClean, assertError, assertPersonal, assertStatements }
     from "./support/expect.mjs";
 import { identityToken, merge } from "./support/identity.mjs";
 import { build, isAlive, start, until } from "./support/instance.mjs";
-import { creditsOf, order } from "./support/jobs.mjs";
+import { creditsOf, endOf, order, orderJob, remove, startWorker, stopWorker }
+    from "./support/jobs.mjs";
 import { JPEG } from "./support/pictures.mjs";
 
 let rendio, store;
@@ -126,6 +127,47 @@ test("who signed in with Apple has ten, who has paid fifty, ten a minute",
 	await sql(rendio, "UPDATE rate_limits SET minute_full_at_ms = 0" +
 	    ` WHERE subject = ${id(bob.user_id)}`);
 	assert.equal((await order(rendio, signed)).status, 200);
+});
+
+test("what failed, was cancelled or deleted counts: the eleventh is refused",
+    async (t) => {
+	const guest = await rendio.guest("ines");
+	const signed = (await merge(rendio, guest, { identity_token:
+	    await identityToken(rendio, "ines-of-apple") })).json();
+	await rendio.cli("user", "grant", guest.user_id, "100", "--reason", "test");
+	const before = await creditsOf(rendio, signed);
+	const jobs = [];
+
+	await stopWorker(rendio);
+	t.after(() => startWorker(rendio));
+	// Three are deleted before they are sent.
+	for (let i = 0; i < 3; i++)
+		assertPersonal(await remove(rendio, signed,
+		    await orderJob(rendio, signed)));
+	for (let i = 0; i < 4; i++)
+		jobs.push(await orderJob(rendio, signed,
+		    { prompt: "[fail:provider]" }));
+	for (let i = 0; i < 3; i++)
+		jobs.push(await orderJob(rendio, signed));
+	await startWorker(rendio);
+	const ends = [];
+	for (const job of jobs)
+		ends.push((await endOf(rendio, signed, job)).status);
+	assert.deepEqual(ends, [...Array(4).fill("failed"),
+		...Array(3).fill("completed")]);
+	for (const job of jobs)
+		assertPersonal(await remove(rendio, signed, job));
+	const res = await rendio.request("GET", "/functions/v1/get-video-jobs",
+	    { bearer: signed.access_token });
+	assert.deepEqual(assertPersonal(res).jobs, []);
+	assert.equal(await creditsOf(rendio, signed), before - 3 * 4);
+
+	// It is not the minute that refuses.
+	await sql(rendio, "UPDATE rate_limits SET minute_full_at_ms = 0" +
+	    ` WHERE subject = ${id(guest.user_id)}`);
+	assertLimited(await order(rendio, signed), 10);
+	assert.equal(await creditsOf(rendio, signed), before - 3 * 4);
+	await assertViolations(guest.user_id, "generate", 1);
 });
 
 test("of ten thousand that come at once exactly the allowed number passes",
