@@ -9,7 +9,7 @@ import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { Fal } from "../../fakes/fal.mjs";
 import { AppStore, buy, notify, refunded } from "../support/appstore.mjs";
-import { id, sql } from "../support/database.mjs";
+import { id, sql, whileLocked } from "../support/database.mjs";
 import { assertAuditClean, assertError, assertPersonal }
     from "../support/expect.mjs";
 import { start, until } from "../support/instance.mjs";
@@ -242,6 +242,56 @@ test("G24 five megabytes for an answer", async () => {
 	assertPersonal(await tell(calls[0]));
 	assert.equal((await endOf(rendio, ada, job_id)).status, "completed");
 	assert.equal(fal.mostPaid, 1);
+});
+
+test("G28 who leaves when all is sent has ordered once", async () => {
+	const eve = await rich("leaver");
+	const left = () => rendio.accessLog().filter(({ path, status }) =>
+	    path === `${F}/generate-video` && status === 499);
+	const holds = {
+		queued: async (during) => {
+			const pids = rendio.pids("generate-video");
+			pids.forEach((pid) => process.kill(pid, "SIGSTOP"));
+			try {
+				await during();
+			} finally {
+				pids.forEach((pid) => process.kill(pid, "SIGCONT"));
+			}
+		},
+		"in flight": (during) => whileLocked(rendio, during),
+	};
+
+	for (const [how, hold] of Object.entries(holds)) {
+		const key = randomUUID();
+		const body = { prompt: `Seen by nobody, ${how}` };
+		const before = await creditsOf(rendio, eve);
+		const leftBefore = left().length;
+		await hold(async () => {
+			const text = JSON.stringify(body);
+			assert.equal(await rendio.raw(
+			    `POST ${F}/generate-video HTTP/1.1\r\nHost: a\r\n` +
+			    `apikey: ${rendio.anonKey}\r\n` +
+			    `Authorization: Bearer ${eve.access_token}\r\n` +
+			    `Idempotency-Key: ${key}\r\n` +
+			    "Content-Type: application/json\r\n" +
+			    `Content-Length: ${text.length}\r\n\r\n${text}`, 1500),
+			    "");
+			assert.ok(await until(() => left().length > leftBefore), how);
+		});
+		const made = () => sql(rendio, "SELECT lower(hex(id)) AS id" +
+		    ` FROM jobs WHERE user_id = ${id(eve.user_id)}` +
+		    ` AND prompt = '${body.prompt}'`);
+		assert.ok(await until(async () => (await made()).length > 0, 30_000),
+		    how);
+		const again = await order(rendio, eve, body, key);
+		const { job_id } = assertPersonal(again);
+		assert.equal(again.headers["x-idempotent-replay"], "true");
+		assert.deepEqual(await made(), [{ id: job_id.replaceAll("-", "") }]);
+		assert.equal((await endOf(rendio, eve, job_id)).status, "completed");
+		assert.equal(await creditsOf(rendio, eve), before - 4);
+		assert.equal((await historyOf(rendio, eve)).entries.filter((entry) =>
+		    entry.reason === "hold" && entry.job_id === job_id).length, 1);
+	}
 });
 
 test("G30 who is banned, owes or is gone orders nothing", async () => {
