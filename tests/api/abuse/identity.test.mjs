@@ -16,13 +16,15 @@ import { after, afterEach, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppleId, now_s, publicPem } from "../../fakes/appleid.mjs";
 import { DeviceCheck, QUERY, UPDATE } from "../../fakes/devicecheck.mjs";
+import { AppStore, buy } from "../support/appstore.mjs";
 import { id, sql, whileLocked } from "../support/database.mjs";
 import { endpoints } from "../support/endpoints.mjs";
 import { assertAuditClean, assertError, assertNotLogged } from "../support/expect.mjs";
 import { assertDead, assertRefused, merge, signIn }
     from "../support/identity.mjs";
-import { start, until } from "../support/instance.mjs";
-import { creditsOf, historyOf, order } from "../support/jobs.mjs";
+import { build, start, until } from "../support/instance.mjs";
+import { creditsOf, historyOf, order, startWorker, stopWorker }
+    from "../support/jobs.mjs";
 import { check, Phone } from "../support/phone.mjs";
 import { badTokens, claimsOf, expiredToken, flipBit, forge, lostTokens, signingKey } from "../support/tokens.mjs";
 
@@ -277,13 +279,26 @@ test("D17 deleting and coming back", async () => {
 	}
 });
 
-test("D18 a token of the other environment", async () => {
+test("D18 a token of the other environment, and no other host", async () => {
 	// Apple's hosts do not know each other's tokens.
 	const before = await count("users");
-	apple.fault({ path: QUERY, status: 400,
+	const grants = await count("ledger_entries", "kind = 'grant'");
+	const calls = apple.calls.length;
+	apple.fault({ path: QUERY, status: 400, times: Infinity,
 		text: "Missing or incorrectly formatted device token payload" });
-	assertError(await phone().check(), 403, "device_rejected");
+	for (let i = 0; i < 3; i++)
+		assertError(await phone().check(), 403, "device_rejected");
 	assert.equal(await count("users"), before);
+	assert.equal(await count("ledger_entries", "kind = 'grant'"), grants);
+	// Each was asked about once, and there is nobody else to be asked.
+	assert.deepEqual(apple.calls.slice(calls)
+	    .map(({ path, status }) => [path, status]),
+	    Array(3).fill([QUERY, 400]));
+	const program = fs.readFileSync(path.join(build, "cgi-bin",
+	    "device-check"), "latin1");
+	assert.deepEqual([...new Set(program.match(
+	    /[\w.-]*devicecheck\.apple\.com/g))],
+	    ["api.devicecheck.apple.com"]);
 });
 
 // --- sessions and tokens ------------------------------------------------------
@@ -909,19 +924,38 @@ test("U08 U18 no canary of another is seen", async () => {
 	}
 });
 
-test("U12 a balance is never cleaned away", async () => {
+test("U12 a balance is never cleaned away", async (t) => {
 	const ada = await comer();
-	await sql(rendio, "UPDATE users SET created_at_ms = created_at_ms -" +
-	    " 400 * 86400000, updated_at_ms = updated_at_ms - 400 * 86400000" +
-	    ` WHERE id = ${id(ada.user_id)}`);
-	await sql(rendio, "UPDATE sessions SET refreshed_at_ms =" +
-	    " refreshed_at_ms - 400 * 86400000, created_at_ms =" +
-	    " created_at_ms - 400 * 86400000" +
-	    ` WHERE user_id = ${id(ada.user_id)}`);
+	const store = new AppStore(rendio);
+	await buy(rendio, ada, store, store.transaction());
+	const age = async (table, ...columns) => await sql(rendio,
+	    `UPDATE ${table} SET ${columns.map((column) =>
+	    `${column} = ${column} - 400 * 86400000`).join(", ")}
+	    WHERE ${table === "users" ? "id" : "user_id"} = ${id(ada.user_id)}`);
+	await stopWorker(rendio);
+	t.after(() => startWorker(rendio));
+	await age("users", "created_at_ms", "updated_at_ms");
+	await age("sessions", "refreshed_at_ms", "created_at_ms");
+	await age("credit_lots", "created_at_ms");
+	await age("purchases", "created_at_ms", "credited_at_ms",
+	    "purchased_at_ms");
+	const sessions = () => count("sessions",
+	    `user_id = ${id(ada.user_id)}`);
+	assert.equal(await sessions(), 1);
+
+	// Its session is cleaned away; a worker that ends ends its round.
+	await startWorker(rendio);
+	assert.ok(await until(async () => await sessions() === 0, 30_000));
+	await stopWorker(rendio);
 	assert.equal((await rendio.cli("audit")).code, 0);
+	assert.deepEqual(await sql(rendio, "SELECT status, credits_remaining," +
+	    " (SELECT SUM(remaining_credits) FROM credit_lots l" +
+	    "  WHERE l.user_id = u.id) AS in_lots FROM users u" +
+	    ` WHERE id = ${id(ada.user_id)}`), [{ status: "active",
+		credits_remaining: GIFT + 25, in_lots: GIFT + 25 }]);
 	const again = await ada.phone.enter();
 	assert.equal(again.user_id, ada.user_id);
-	assert.equal(again.credits_remaining, GIFT);
+	assert.equal(again.credits_remaining, GIFT + 25);
 });
 
 test("U15 deleting again and again", async () => {
