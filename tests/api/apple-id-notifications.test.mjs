@@ -9,9 +9,9 @@ import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { AppleId, now_s } from "../fakes/appleid.mjs";
-import { id, sql } from "./support/database.mjs";
-import { assertAuditClean, assertBudget, assertError, assertPersonal }
-    from "./support/expect.mjs";
+import { id, sql, whileGone } from "./support/database.mjs";
+import { assertAuditClean, assertBudget, assertError, assertPersonal,
+    assertTellsNothing } from "./support/expect.mjs";
 import { assertDead, merge, signIn } from "./support/identity.mjs";
 import { start } from "./support/instance.mjs";
 import { creditsOf } from "./support/jobs.mjs";
@@ -65,6 +65,8 @@ test("a revoked consent signs out; a renewed sign-in finds the account",
 	const payload = apple.notification({ type: "consent-revoked",
 		sub: "ada" });
 
+	await whileGone(rendio, ["apple_tokens"], async () =>
+	    assertTellsNothing(await notify(payload)));
 	await noted(payload);
 	await assertDead(rendio, ada);
 	assert.equal((await userRow(ada)).consents, 0);

@@ -5,9 +5,9 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { Fal } from "../fakes/fal.mjs";
-import { id, sql, whileLocked } from "./support/database.mjs";
-import { assertAuditClean, assertBudget, assertError, assertPersonal }
-    from "./support/expect.mjs";
+import { id, sql, whileGone, whileLocked } from "./support/database.mjs";
+import { assertAuditClean, assertBudget, assertError, assertPersonal,
+    assertTellsNothing } from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
 import { creditsOf, endOf, orderJob, remove, startWorker, statusOf, stopWorker }
     from "./support/jobs.mjs";
@@ -252,6 +252,15 @@ test("what comes after its job failed or was deleted is an alarm", async () => {
 	const check = checks.find(({ check }) => check === "submissions");
 	assert.equal(check.level, "warning");
 	assert.match(check.text, /^1 of unknown fate .* 3 others came late$/);
+});
+
+test("an error of ours tells nothing of us", async () => {
+	const { request } = await silent();
+	const body = fal.hookBody(request);
+
+	await whileGone(rendio, ["provider_reports"], async () =>
+	    assertTellsNothing(await post(pathOf(request),
+		fal.sign(request.request_id, body), body)));
 });
 
 test("nobody's API key and no session is asked for", async () => {

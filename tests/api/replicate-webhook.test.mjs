@@ -6,9 +6,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Fal } from "../fakes/fal.mjs";
 import { Replicate } from "../fakes/replicate.mjs";
-import { id, sql } from "./support/database.mjs";
-import { assertAuditClean, assertBudget, assertError, assertPersonal }
-    from "./support/expect.mjs";
+import { id, sql, whileGone } from "./support/database.mjs";
+import { assertAuditClean, assertBudget, assertError, assertPersonal,
+    assertTellsNothing } from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
 import { creditsOf, endOf, orderJob } from "./support/jobs.mjs";
 
@@ -128,6 +128,8 @@ test("what is not signed with our secret changes nothing", async () => {
 	assertError(await post(`${PATH}x`, good, body), 404, "not_found");
 	assertError(await post(target.replace("replicate", "fal"), good, body),
 	    404, "not_found");
+	await whileGone(rendio, ["provider_reports"], async () =>
+	    assertTellsNothing(await post(target, good, body)));
 	assert.deepEqual(assertPersonal(await post(target, good, body)),
 	    { success: true });
 });

@@ -25,6 +25,22 @@ export function id(uuid) {
 	return `x'${uuid.replaceAll("-", "")}'`;
 }
 
+/** Gives these tables another name while `during` runs. */
+export async function whileGone(rendio, tables, during) {
+	const rename = async (from, to) => await sql(rendio, "BEGIN;" +
+	    tables.map((name) => `ALTER TABLE ${from(name)} RENAME TO` +
+		` ${to(name)};`).join("") + "COMMIT");
+	const away = (name) => `${name}_gone`;
+	const here = (name) => name;
+
+	await rename(here, away);
+	try {
+		return await during();
+	} finally {
+		await rename(away, here);
+	}
+}
+
 /** Holds the write lock while `during` runs. */
 export async function whileLocked(rendio, during) {
 	const child = spawn("sqlite3", ["-batch", ...setup,

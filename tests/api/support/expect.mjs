@@ -112,6 +112,30 @@ export async function assertAuditClean(rendio) {
 	assert.equal(code, 0, stdout + stderr);
 }
 
+/** Ends an instance whose books must be in order; for the hooks of a file. */
+export async function stopClean(rendio) {
+	try {
+		await assertAuditClean(rendio);
+	} finally {
+		await rendio.stop();
+	}
+}
+
+/** An error of ours: these words, and no other that could tell of us. */
+export function assertTellsNothing(res, dialect = "functions") {
+	const [code, text] = res.status === 503 ?
+	    ["service_unavailable", "Please try again in a moment"] :
+	    [dialect === "auth" ? "unexpected_failure" : "internal",
+		"Something went wrong on our side"];
+
+	assertError(res, res.status === 503 ? 503 : 500, code, dialect);
+	const { error_code, request_id, statusCode, ...rest } = res.json();
+	for (const value of Object.values(rest))
+		assert.ok([code, text, null].includes(value), res.text);
+	assert.doesNotMatch(res.rawHeaders.join("\n"),
+	    /sqlite|\.db\b|\.c:|no such|errno/i);
+}
+
 /** None of these texts stands in any file that was logged to. */
 export async function assertNotLogged(rendio, secrets) {
 	const last = await rendio.request("GET", "/health");
