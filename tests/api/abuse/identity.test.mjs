@@ -362,7 +362,8 @@ test("T04 T05 T06 T10 forged tokens", async () => {
 	assert.equal(await creditsOf(rendio, ada), GIFT);
 });
 
-test("T05 every single bit", async () => {
+// Each bit of a whole token is in tests/unit/wire/jwt.c.
+test("T05 a bit anywhere in a token", async () => {
 	const ada = await comer();
 	const [head, claims, mac] = ada.access_token.split(".")
 	    .map((part) => Buffer.from(part, "base64url"));

@@ -132,6 +132,37 @@ no_bit_of_a_token_may_differ(void **state)
 	assert_true(verifies((struct str){ token, sizeof(token) - 1 }));
 }
 
+/* Each bit of what they mean is in one of them, those that none may use, too. */
+static void
+no_letter_of_a_whole_token_may_be_another(void **state)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "abcdefghijklmnopqrstuvwxyz0123456789-_";
+	struct buf token;
+
+	(void)state;
+	buf_init(&token, JWT_BYTES_MAX);
+	jwt_sign(&keys,
+	    STR("{\"iss\":\"https://api.example.com/auth/v1\","
+		"\"sub\":\"6932bc6f-b6d6-4fb3-a760-e156ddb5a613\","
+		"\"aud\":\"authenticated\",\"exp\":1900003600,"
+		"\"iat\":1900000000,\"role\":\"authenticated\","
+		"\"aal\":\"aal1\",\"session_id\":"
+		"\"92cd7d7e-9fbc-4273-b3a0-2d01e95011a9\","
+		"\"is_anonymous\":true}"),
+	    &token);
+	for (size_t i = 0; i < token.len; i++) {
+		const char good = token.ptr[i];
+
+		for (const char *c = letters; *c != '\0'; c++) {
+			token.ptr[i] = *c;
+			assert_int_equal(verifies(buf_str(&token)), *c == good);
+		}
+		token.ptr[i] = good;
+	}
+	buf_free(&token);
+}
+
 static void
 no_part_may_be_missing_added_or_dressed_up(void **state)
 {
@@ -247,6 +278,7 @@ main(void)
 		TEST(two_keys_of_one_name_are_both_tried),
 		TEST(the_kid_decides_which_key_counts),
 		TEST(no_bit_of_a_token_may_differ),
+		TEST(no_letter_of_a_whole_token_may_be_another),
 		TEST(no_part_may_be_missing_added_or_dressed_up),
 		TEST(without_keys_no_token_is_ours),
 		TEST(tokens_are_read_up_to_their_limit),
