@@ -8,7 +8,7 @@ import http2 from "node:http2";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import tls from "node:tls";
-import { assertError as assertErrorOf } from "./support/expect.mjs";
+import { assertError as assertErrorOf, stopClean } from "./support/expect.mjs";
 import { root, start, until } from "./support/instance.mjs";
 
 const JSON_BYTES_MAX = 64 * 1024;
@@ -21,7 +21,7 @@ before(async () => {
 	// A proxy on this machine may name the client's address.
 	rendio = await start({ env: { RENDIO_TRUSTED_PROXIES: "127.0.0.3" } });
 });
-after(() => rendio.stop());
+after(() => stopClean(rendio));
 
 /** The answer has our form, this status and this code. */
 function assertError(res, status, code) {
@@ -323,6 +323,13 @@ test("a request hidden in another is not served", async () => {
 		assert.match(raw, /\{"error":.*"request_id":"[0-9a-f]{32}"\}/, name);
 	}
 
+	// HTTP/1.0 knows no encodings.
+	for (const encoding of ["chunked", "identity"]) {
+		const old = await rendio.raw(`POST ${GENERATE} HTTP/1.0\r\n` +
+		    `Host: a\r\nConnection: keep-alive\r\n` +
+		    `Transfer-Encoding: ${encoding}\r\n\r\n0\r\n\r\n${hidden}`);
+		assert.deepEqual(statuses(old), [400], old);
+	}
 	const noHost = await rendio.raw("GET /health HTTP/1.1\r\n\r\n");
 	assert.deepEqual(statuses(noHost), [400]);
 });
@@ -379,6 +386,25 @@ test("an address that nobody trusted is not believed", async () => {
 	});
 	const line = await rendio.accessLogOf(res.headers["x-request-id"]);
 	assert.equal(line.address, "127.0.0.5");
+
+	// A flood under such names is the flooder's alone.
+	const victim = "192.0.2.7";
+	const addressOf = (i) => i % 2 === 0 ? victim :
+	    `198.51.${i >> 8}.${i & 255}`;
+	const answers = await Promise.all(Array.from({ length: 600 },
+	    (_, i) => rendio.request("GET", "/health", {
+		localAddress: "127.0.0.8",
+		headers: { "x-forwarded-for": addressOf(i),
+			"x-real-ip": addressOf(i),
+			forwarded: `for=${addressOf(i)}` },
+	})));
+	// No address but the victim's is named twice.
+	assert.ok(answers.some((res, i) => i % 2 === 1 && res.status === 429));
+	// By the proxy that we trust the victim is all that it can be.
+	const served = await Promise.all(Array.from({ length: 100 }, () =>
+	    rendio.request("GET", "/health", { localAddress: "127.0.0.3",
+		headers: { "x-forwarded-for": victim } })));
+	assert.ok(served.every((res) => res.status === 200));
 });
 
 test("expensive calls are limited by token, wherever they come from",
