@@ -4,7 +4,7 @@
 // behind it.  docs/abuse.md says where the rest of these rows is tested.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
@@ -15,7 +15,7 @@ import { DeviceCheck } from "../../fakes/devicecheck.mjs";
 import { id, sql } from "../support/database.mjs";
 import { description, endpoints } from "../support/endpoints.mjs";
 import { assertAuditClean, assertError } from "../support/expect.mjs";
-import { build, root, start, until } from "../support/instance.mjs";
+import { build, freePort, root, start, until } from "../support/instance.mjs";
 import { creditsOf, order } from "../support/jobs.mjs";
 import { Phone } from "../support/phone.mjs";
 
@@ -281,25 +281,60 @@ for (const [row, list] of Object.entries(texts))
 		    [0].n >= 3, true);
 	});
 
-test("H29 another host is not served where it is known who we are", () => {
+/** A second router before the same programs, as they are published. */
+async function publish(t, port) {
 	const dir = fs.mkdtempSync(path.join(os.tmpdir(), "rendio-"));
-	try {
-		execFileSync(path.join(root, "deploy", "nginx-config"), [dir], {
-			input: endpoints().map(({ source }) =>
-			    description(source)).join(""),
-			env: { ...process.env, RENDIO_MODE: "live",
-				RENDIO_STATE_DIR: dir, RENDIO_PORT: "18443",
-				RENDIO_PUBLIC_URL: "https://api.example.com" },
-		});
-		const text = fs.readdirSync(dir, { recursive: true })
-		    .filter((name) => name.endsWith(".conf"))
-		    .map((name) => fs.readFileSync(path.join(dir, name), "utf8"))
-		    .join("");
-		assert.match(text, /server_name api\.example\.com /);
-		assert.match(text, /default_server;[^}]*return 421;/s);
-	} finally {
+	const config = path.join(dir, "nginx");
+	for (const name of ["run", "log"])
+		fs.mkdirSync(path.join(dir, name));
+	for (const name of ["tls", "anon-key", ...fs.readdirSync(
+	    rendio.file("run")).filter((name) => name.endsWith(".sock"))
+	    .map((name) => `run/${name}`)])
+		fs.symlinkSync(rendio.file(name), path.join(dir, name));
+	execFileSync(path.join(root, "deploy", "nginx-config"), [config], {
+		input: endpoints().map(({ source }) => description(source))
+		    .join(""),
+		env: { ...process.env, RENDIO_MODE: "live",
+			RENDIO_STATE_DIR: dir, RENDIO_PORT: String(port),
+			RENDIO_PUBLIC_URL: "https://api.example.com" },
+	});
+	const nginx = spawn("nginx", ["-e", "stderr", "-p", config, "-c",
+		path.join(config, "nginx.conf"), "-g", "daemon off;"], {
+		env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
+		stdio: ["ignore", "ignore", "inherit"] });
+	const ended = new Promise((resolve) => nginx.once("close", resolve));
+	t.after(async () => {
+		nginx.kill();
+		await ended;
 		fs.rmSync(dir, { recursive: true });
+	});
+	return { __proto__: rendio, port };
+}
+
+test("H29 another host is not served where it is known who we are",
+    async (t) => {
+	const live = await publish(t, await freePort());
+	const ask = async (target, host) => await live.raw(
+	    `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n` +
+	    "Connection: close\r\n\r\n", 5000);
+	assert.ok(await until(() => ask("/health", "api.example.com")
+	    .then((raw) => /^HTTP\/1\.1 200 /.test(raw), () => false)));
+
+	for (const [target, host] of [["/health", "evil.example"],
+		["/health", "api.example.com.evil.example"],
+		["/health", "x.api.example.com"], ["/health", "192.0.2.1"],
+		["/nowhere", "evil.example"],
+		// The target's host is the one that counts.
+		["https://evil.example/health", "evil.example"],
+		["https://evil.example/health", "api.example.com"],
+		["http://evil.example/health", "api.example.com"]]) {
+		const raw = await ask(target, host);
+		assert.match(raw, /^HTTP\/1\.1 421 /, `${target} ${host}`);
+		assert.match(raw, /"code":"invalid_request"/);
 	}
+	for (const target of ["/health", "https://api.example.com/health"])
+		assert.match(await ask(target, "api.example.com"),
+		    /^HTTP\/1\.1 200 /, target);
 });
 
 test("O01 O02 what is on the disk is for us alone", async () => {

@@ -60,7 +60,7 @@ export function plainEnv() {
 }
 
 /** Below the ports that the kernel gives to outgoing connections. */
-async function freePort() {
+export async function freePort() {
 	for (;;) {
 		const port = randomInt(18500, 32000);
 		const server = net.createServer();
