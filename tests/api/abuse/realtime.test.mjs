@@ -7,9 +7,11 @@ import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import tls from "node:tls";
-import { assertError } from "../support/expect.mjs";
+import { id, sql } from "../support/database.mjs";
+import { assertError, stopClean } from "../support/expect.mjs";
 import { start, until } from "../support/instance.mjs";
-import { endOf, orderJob } from "../support/jobs.mjs";
+import { endOf, orderJob, startWorker, stopWorker }
+    from "../support/jobs.mjs";
 import { Phoenix } from "../support/phoenix.mjs";
 import { Stream } from "../support/streams.mjs";
 
@@ -23,7 +25,7 @@ before(async () => {
 	engine = rendio.supervised("realtime");
 	assert.ok(engine > 1);
 });
-after(() => rendio.stop());
+after(() => stopClean(rendio));
 
 /** A websocket of our own making: what a test wants is written as it is. */
 async function raw() {
@@ -184,7 +186,44 @@ test("R08 nobody else speaks or looks in", async () => {
 });
 
 test("R09 who was told nothing learns the end by asking", async () => {
-	const job_id = await orderJob(rendio, bob);
-	const { status } = await endOf(rendio, bob, job_id);
-	assert.equal(status, "completed");
+	const cleo = await rendio.guest("cleo");
+	const open = (headers) => Stream.open(rendio, EVENTS,
+	    { bearer: cleo.access_token, headers });
+	const [stays, leaves] = await Promise.all([open(), open()]);
+	for (const stream of [stays, leaves])
+		await stream.wait((message) => message.event === "snapshot");
+	const socket = await Phoenix.open(rendio);
+	assert.equal((await socket.join("realtime:x", cleo.access_token))
+	    .payload.status, "ok");
+
+	// The one is gone before there is anything to tell.
+	leaves.close();
+	await stopWorker(rendio);
+	const job_id = await orderJob(rendio, cleo);
+	await stays.wait(({ data }) => data.job_id === job_id);
+	await startWorker(rendio);
+	assert.equal((await endOf(rendio, cleo, job_id)).status, "completed");
+	assert.equal(leaves.messages.length, 1);
+
+	// The others were told of each step in its order, up to the newest.
+	const isEnd = ({ data }) => data.job_id === job_id &&
+	    data.status === "completed";
+	await stays.wait(isEnd);
+	assert.ok(await until(() => socket.changes("realtime:x")
+	    .some(({ record }) => record.status === "completed"), 10_000));
+	const [{ newest }] = await sql(rendio, "SELECT MAX(id) AS newest FROM" +
+	    ` events WHERE user_id = ${id(cleo.user_id)}`);
+	assert.ok(await until(() => Number(stays.last_id) === newest, 10_000));
+	const told = stays.messages.filter(({ data }) =>
+	    data.job_id === job_id);
+	assert.deepEqual([...new Set(told.map(({ data }) => data.status))],
+	    ["pending", "processing", "completed"]);
+	assert.ok(isEnd(told.at(-1)));
+
+	// Whoever comes back with what it knew last is told what it missed.
+	const back = await open({ "last-event-id": leaves.last_id });
+	await back.wait(isEnd);
+	for (const stream of [stays, back])
+		stream.close();
+	socket.close();
 });
