@@ -69,7 +69,7 @@ test("a new key of Apple is fetched, at most once a minute", async () => {
 	assert.equal(apple.calls["/auth/keys"], before + 1);
 });
 
-for (const fault of ["500", "429", "garbage", "reset"])
+for (const fault of ["500", "429", "garbage", "reset", "keyless"])
 	test(`the old keys serve while Apple answers ${fault}`, async () => {
 		const kept = fs.readFileSync(cache(), "utf8");
 		const before = apple.calls["/auth/keys"];
@@ -97,12 +97,19 @@ test("without any keys nobody is let in, or turned away for good",
 	const guest = await rendio.guest("keyless");
 	const kept = fs.readFileSync(cache());
 
-	apple.fault = "500";
 	fs.rmSync(cache());
-	assertError(await enter(), 503, "service_unavailable", "auth");
-	assertError(await merge(rendio, guest,
-	    { identity_token: apple.token({ sub: "keyless" }) }), 503,
-	    "service_unavailable");
+	for (const fault of ["500", "keyless"]) {
+		const before = apple.calls["/auth/keys"];
+
+		apple.fault = fault;
+		age("lock", 61);
+		assertError(await enter(), 503, "service_unavailable", "auth");
+		assert.equal(apple.calls["/auth/keys"], before + 1);
+		assertError(await merge(rendio, guest,
+		    { identity_token: apple.token({ sub: "keyless" }) }), 503,
+		    "service_unavailable");
+		assert.ok(!fs.existsSync(cache()));
+	}
 	fs.writeFileSync(cache(), kept);
 });
 

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { generateKeyPairSync, randomUUID } from "node:crypto";
+import fs from "node:fs";
 import { after, before, test } from "node:test";
 import { Fal } from "../fakes/fal.mjs";
 import { id, sql, whileGone, whileLocked } from "./support/database.mjs";
@@ -272,28 +273,69 @@ test("the books are right after all that", async () => {
 	await assertAuditClean(rendio);
 });
 
+/** Lets time pass since fal was asked for its keys, or answered. */
+function age(name, seconds) {
+	const then = Date.now() / 1000 - seconds;
+	fs.utimesSync(rendio.file("run", `fal-jwks.${name}`), then, then);
+}
+
 test("a new key is found at once, and without keys fal comes again",
     async () => {
 	const { job_id, request } = await silent();
 	const body = fal.hookBody(request);
+	const say = async (...how) => await post(pathOf(request),
+	    fal.sign(request.request_id, body, ...how), body);
+	const [old] = fal.keys;
+	const kept = fs.readFileSync(rendio.file("run", "fal-jwks.json"));
 
-	// The set was fetched less than a minute ago: say that it was earlier.
-	const age = async (file) => {
-		const { utimesSync } = await import("node:fs");
-		const then = Date.now() / 1000 - 120;
-		utimesSync(rendio.file("run", file), then, then);
-	};
 	fal.rotate();
-	await age("fal-jwks.json");
-	await age("fal-jwks.lock");
-	fal.isJwksDown = true;
-	assertError(await post(pathOf(request),
-	    fal.sign(request.request_id, body), body), 503,
-	"service_unavailable");
-	fal.isJwksDown = false;
-	await age("fal-jwks.lock");
-	assertPersonal(await post(pathOf(request),
-	    fal.sign(request.request_id, body), body));
+	// What is no answer, and what has no keys, leaves those that we have.
+	for (const trouble of ["isJwksDown", "isJwksEmpty"]) {
+		const calls = fal.jwksCalls;
+
+		fal[trouble] = true;
+		age("json", 120);
+		age("lock", 120);
+		for (let i = 0; i < 5; i++)
+			assertError(await say(), 503, "service_unavailable");
+		assert.equal(fal.jwksCalls, calls + 1);
+		fal[trouble] = false;
+		assert.ok(fs.readFileSync(rendio.file("run", "fal-jwks.json"))
+		    .equals(kept));
+		assertPersonal(await say({ key: old.privateKey }));
+	}
+	age("lock", 59);
+	const calls = fal.jwksCalls;
+	assertError(await say(), 503, "service_unavailable");
+	assert.equal(fal.jwksCalls, calls);
+	age("lock", 61);
+	for (const res of await Promise.all(Array.from({ length: 10 }, () =>
+	    say())))
+		assertPersonal(res);
+	assert.equal(fal.jwksCalls, calls + 1);
+	// Who forges does not make us ask.
+	const { privateKey } = generateKeyPairSync("ed25519");
+	for (let i = 0; i < 10; i++)
+		assertError(await say({ key: privateKey }), 401, "unauthorized");
+	assert.equal(fal.jwksCalls, calls + 1);
+	assert.equal((await endOf(rendio, ada, job_id)).status, "completed");
+});
+
+test("without any keys fal comes again", async () => {
+	const { job_id, request } = await silent();
+	const body = fal.hookBody(request);
+	const say = async () => await post(pathOf(request),
+	    fal.sign(request.request_id, body), body);
+
+	fs.rmSync(rendio.file("run", "fal-jwks.json"));
+	fal.isJwksEmpty = true;
+	age("lock", 61);
+	const calls = fal.jwksCalls;
+	assertError(await say(), 503, "service_unavailable");
+	assert.equal(fal.jwksCalls, calls + 1);
+	fal.isJwksEmpty = false;
+	age("lock", 61);
+	assertPersonal(await say());
 	assert.equal((await endOf(rendio, ada, job_id)).status, "completed");
 });
 

@@ -29,7 +29,7 @@ export class AppleId {
 	calls = { "/auth/keys": 0, "/auth/token": 0, "/auth/revoke": 0 };
 	/**
 	 * "garbage", "reset", "hang", "late" (it takes effect, but the answer
-	 * is lost), a status as "500", or an error of Apple's as
+	 * is lost), "keyless", a status as "500", or an error of Apple's as
 	 * "invalid_client"; or null.
 	 */
 	fault = null;
@@ -166,6 +166,10 @@ export class AppleId {
 
 		if (fault === "hang")
 			return;
+		if (fault === "keyless") {
+			send(200, '{"keys":[]}');
+			return;
+		}
 		if (fault === "garbage" || fault > 0) {
 			send(fault > 0 ? Number(fault) : 200,
 			    "<html>not today</html>", "text/html");

@@ -87,6 +87,7 @@ export class Fal {
 	account = null;
 	jwksCalls = 0;
 	isJwksDown = false;
+	isJwksEmpty = false;
 
 	script = (script = {}) => `A sea [[${JSON.stringify(script)}]]`;
 
@@ -291,7 +292,8 @@ export class Fal {
 
 		if (url.pathname === "/.well-known/jwks.json") {
 			this.jwksCalls++;
-			return send(this.isJwksDown ? 503 : 200, this.keySet);
+			return send(this.isJwksDown ? 503 : 200,
+			    this.isJwksEmpty ? { keys: [] } : this.keySet);
 		}
 		if (url.pathname.startsWith("/files/"))
 			return await this.serveFile(req, url, res, send);
