@@ -115,6 +115,29 @@ test("alert rules are valid and use series that there are", async () => {
 		    name.replace(/_(bucket|sum|count)$/, "") + " ", "m"), name);
 });
 
+test("a worker that is silent is told of within five minutes", async () => {
+	// Every 15 seconds for ten minutes each: it beats, it is gone, it beats.
+	const rules = path.join(root, "deploy/alerts.yml");
+	const alarm = { exp_labels: { severity: "page", program: "worker" },
+		exp_annotations: { summary: "No worker runs" } };
+	const file = rendio.file("worker.yml");
+	fs.writeFileSync(file, JSON.stringify({ rule_files: [rules], tests: [{
+		interval: "15s",
+		input_series: [{
+			series: 'rendio_heartbeat_seconds{program="worker"}',
+			values: "0+15x40 600x39 1200+15x40" }],
+		alert_rule_test: [["2m", []], ["10m", []], ["12m", []],
+			["15m", [alarm]], ["20m", [alarm]], ["21m", []]]
+		    .map(([eval_time, exp_alerts]) => ({ eval_time, exp_alerts,
+			alertname: "RendioWorkerMissing" })),
+	}] }));
+
+	assert.match((await get()).text,
+	    /^rendio_heartbeat_seconds\{program="worker"\} \d+$/m);
+	const { code, text } = await promtool(["test", "rules", file], "");
+	assert.equal(code, 0, text);
+});
+
 test("nobody but this machine is shown them", async () => {
 	for (const options of [{ localAddress: "127.0.0.2" },
 		{ localAddress: "127.0.0.2",

@@ -2,11 +2,12 @@
 // GET /health/ready: what we depend on, and how it is.
 
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import { after, before, test } from "node:test";
 import { sql } from "./support/database.mjs";
 import { assertError, assertStatements } from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
-import { stopWorker } from "./support/jobs.mjs";
+import { startWorker, stopWorker } from "./support/jobs.mjs";
 
 let rendio;
 
@@ -48,15 +49,48 @@ test("a breaker and a silent Apple degrade, but orders are taken", async () => {
 	await sql(rendio, "DELETE FROM upstreams");
 });
 
+/** The worker has been seen so long ago; only its absence takes so long. */
+async function silenceWorker(ms) {
+	const seen_s = Number(/^rendio_heartbeat_seconds\{program="worker"\} (\d+)$/m
+	    .exec((await rendio.request("GET", "/metrics", { apikey: null }))
+		.text)[1]);
+	const words = () => new BigInt64Array(new Uint8Array(
+	    fs.readFileSync(rendio.file("metrics"))).buffer);
+	const isSeen = (word) => word / 1000n === BigInt(seen_s);
+	// The engine beats on, so in a moment this word is the worker's.
+	const at = await until(() => words().filter(isSeen).length === 1 &&
+	    words().findIndex(isSeen));
+	const bytes = Buffer.alloc(8);
+	bytes.writeBigInt64LE(BigInt(Date.now() - ms));
+	const file = fs.openSync(rendio.file("metrics"), "r+");
+	fs.writeSync(file, bytes, 0, 8, at * 8);
+	fs.closeSync(file);
+}
+
 test("without room or a worker it is not ready", async () => {
+	const assertNotReady = async (dependency, word) => {
+		const res = await get();
+		const body = res.json();
+		assert.equal(res.status, 503);
+		assert.equal(body.status, "not_ready");
+		assert.deepEqual(body.dependencies, { database: "ok", disk: "ok",
+			worker: "ok", realtime: "ok", providers: "ok",
+			apple: "ok", [dependency]: word });
+	};
+
 	await stopWorker(rendio);
 	await sql(rendio, "UPDATE storage_level SET level = 'full'");
-	const res = await get();
-	assert.equal(res.status, 503);
-	assert.equal(res.json().status, "not_ready");
-	assert.equal(res.json().dependencies.disk, "full");
+	await assertNotReady("disk", "full");
 	await sql(rendio, "UPDATE storage_level SET level = 'ok'");
 	assert.equal((await get()).status, 200);
+
+	// One start that failed is nothing yet; two are.
+	await silenceWorker(100_000);
+	assert.equal((await get()).status, 200);
+	await silenceWorker(151_000);
+	await assertNotReady("worker", "late");
+	await startWorker(rendio);
+	assert.ok(await until(async () => (await get()).status === 200, 30_000));
 });
 
 test("a database that cannot be asked is 503", async () => {
