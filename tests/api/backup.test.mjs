@@ -9,7 +9,7 @@ import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { sql } from "./support/database.mjs";
-import { assertAuditClean } from "./support/expect.mjs";
+import { assertAuditClean, stopClean } from "./support/expect.mjs";
 import { start } from "./support/instance.mjs";
 import { creditsOf, endOf, orderJob, startWorker, statusOf, stopWorker }
     from "./support/jobs.mjs";
@@ -24,7 +24,7 @@ before(async () => {
 	ada = await rendio.guest("ada");
 });
 after(async () => {
-	await rendio?.stop();
+	await stopClean(rendio);
 	fs.rmSync(scratch, { recursive: true, force: true });
 });
 

@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { Fal } from "../fakes/fal.mjs";
 import { id, sql, whileGone, whileLocked } from "./support/database.mjs";
 import { assertAuditClean, assertBudget, assertError, assertPersonal,
-    assertTellsNothing } from "./support/expect.mjs";
+    assertTellsNothing, stopClean } from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
 import { creditsOf, endOf, orderJob, remove, startWorker, statusOf, stopWorker }
     from "./support/jobs.mjs";
@@ -27,10 +27,7 @@ before(async () => {
 	ada = await rendio.guest("ada");
 	await rendio.cli("user", "grant", ada.user_id, "1000", "--reason", "tests");
 });
-after(async () => {
-	await rendio.stop();
-	await fal.stop();
-});
+after(() => stopClean(rendio, fal));
 
 /** A request at fal that nobody tells us about: its job and itself. */
 async function silent(script = {}) {
@@ -267,10 +264,6 @@ test("an error of ours tells nothing of us", async () => {
 test("nobody's API key and no session is asked for", async () => {
 	const res = await rendio.request("POST", `${PATH}x.y`, { apikey: "wrong" });
 	assertError(res, 404, "not_found");
-});
-
-test("the books are right after all that", async () => {
-	await assertAuditClean(rendio);
 });
 
 /** Lets time pass since fal was asked for its keys, or answered. */

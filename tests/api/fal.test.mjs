@@ -10,6 +10,7 @@ import { after, before, test } from "node:test";
 import { AppleId } from "../fakes/appleid.mjs";
 import { DeviceCheck } from "../fakes/devicecheck.mjs";
 import { Fal, VIDEO } from "../fakes/fal.mjs";
+import { stopClean } from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
 import { creditsOf, endOf, orderJob } from "./support/jobs.mjs";
 import { Phone } from "./support/phone.mjs";
@@ -22,10 +23,7 @@ before(async () => {
 	ada = await rendio.guest("ada");
 	await rendio.cli("user", "grant", ada.user_id, "1000", "--reason", "tests");
 });
-after(async () => {
-	await rendio.stop();
-	await fal.stop();
-});
+after(() => stopClean(rendio, fal));
 
 /** Orders one with a script; its end, and the requests that it made. */
 async function make(script, body = {}) {
@@ -115,9 +113,7 @@ test("in live mode it is the same", async () => {
 		assert.equal(end.credits_remaining, before - end.credits_used);
 		assert.equal(fal.mostPaid, 1);
 	} finally {
-		await live.stop();
-		await apple.stop();
-		await appleId.stop();
+		await stopClean(live, apple, appleId);
 		fs.rmSync(dir, { recursive: true });
 	}
 });

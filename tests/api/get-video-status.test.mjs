@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
-import { assertError, assertPersonal, assertStatements, DATE }
+import { assertError, assertPersonal, assertStatements, DATE, stopClean }
     from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
 import { creditsOf, endOf, order, orderJob, startWorker, statusOf, stopWorker }
@@ -25,7 +25,7 @@ before(async () => {
 	assert.equal((await rendio.cli("user", "grant", ada.user_id, "100",
 	    "--reason", "tests")).code, 0);
 });
-after(() => rendio.stop());
+after(() => stopClean(rendio));
 
 test("a job that nobody has begun is pending", async (t) => {
 	await stopWorker(rendio);

@@ -8,7 +8,8 @@ import fs from "node:fs";
 import { after, before, test } from "node:test";
 import { Fal } from "../fakes/fal.mjs";
 import { id, sql } from "./support/database.mjs";
-import { assertAuditClean, assertError } from "./support/expect.mjs";
+import { assertAuditClean, assertError, stopClean }
+    from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
 import { creditsOf, endOf, order, orderJob, statusOf }
     from "./support/jobs.mjs";
@@ -28,10 +29,7 @@ before(async () => {
 		assert.equal((await rendio.cli("user", "grant", guest.user_id,
 		    "500", "--reason", "tests")).code, 0);
 });
-after(async () => {
-	await rendio.stop();
-	await fal.stop();
-});
+after(() => stopClean(rendio, fal));
 
 async function picture(guest, bytes = JPEG) {
 	const name = `${guest.user_id}/input_${randomUUID()}.jpg`;

@@ -6,8 +6,8 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { id, sql, whileLocked } from "./support/database.mjs";
-import { UUID, assertAuditClean, assertBudget, assertError, assertPersonal }
-    from "./support/expect.mjs";
+import { UUID, assertAuditClean, assertBudget, assertError, assertPersonal,
+    stopClean } from "./support/expect.mjs";
 import { assertDead, identityToken, merge, signedIn }
     from "./support/identity.mjs";
 import { start } from "./support/instance.mjs";
@@ -20,7 +20,7 @@ let rendio;
 before(async () => {
 	rendio = await start({ env: { RENDIO_LIMIT_ACCOUNT_PER_H: "30" } });
 });
-after(() => rendio.stop());
+after(() => stopClean(rendio));
 
 async function merged(guest, sub) {
 	return assertPersonal(await merge(rendio, guest,

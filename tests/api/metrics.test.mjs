@@ -8,7 +8,8 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { AppStore, buy } from "./support/appstore.mjs";
 import { sql } from "./support/database.mjs";
-import { assertError, assertStatements } from "./support/expect.mjs";
+import { assertError, assertStatements, stopClean }
+    from "./support/expect.mjs";
 import { root, start, until } from "./support/instance.mjs";
 import { endOf, order, orderJob } from "./support/jobs.mjs";
 
@@ -17,7 +18,7 @@ let rendio;
 before(async () => {
 	rendio = await start({ env: { RENDIO_LIMIT_UPLOAD_PER_H: "1" } });
 });
-after(() => rendio.stop());
+after(() => stopClean(rendio));
 
 const get = (options = {}) => rendio.request("GET", "/metrics",
     { apikey: null, ...options });

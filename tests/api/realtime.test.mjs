@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DATE } from "./support/expect.mjs";
+import { DATE, stopClean } from "./support/expect.mjs";
 import { start, until } from "./support/instance.mjs";
 import { endOf, orderJob, startWorker, statusOf, stopWorker }
     from "./support/jobs.mjs";
@@ -28,7 +28,7 @@ before(async () => {
 after(async () => {
 	for (const client of clients)
 		client.realtime.disconnect();
-	await rendio.stop();
+	await stopClean(rendio);
 });
 
 /** An official client, whose timers end with the tests. */

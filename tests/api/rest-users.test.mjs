@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
-import { assertError, assertStatements, DATE } from "./support/expect.mjs";
+import { assertError, assertStatements, DATE, stopClean }
+    from "./support/expect.mjs";
 import { start } from "./support/instance.mjs";
 import { badTokens, expiredToken } from "./support/tokens.mjs";
 
@@ -21,7 +22,7 @@ before(async () => {
 	ada = await rendio.guest("ada");
 	bob = await rendio.guest("bob");
 });
-after(() => rendio.stop());
+after(() => stopClean(rendio));
 
 async function get(query = "", options = {}) {
 	return await rendio.request("GET", `/rest/v1/users${query}`,

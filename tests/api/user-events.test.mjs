@@ -6,7 +6,8 @@ import net from "node:net";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { id, sql } from "./support/database.mjs";
-import { assertNotLogged, assertPersonal } from "./support/expect.mjs";
+import { assertNotLogged, assertPersonal, stopClean }
+    from "./support/expect.mjs";
 import { identityToken } from "./support/identity.mjs";
 import { start, until } from "./support/instance.mjs";
 import { creditsOf, endOf, order, orderJob, remove, startWorker, statusOf,
@@ -19,7 +20,7 @@ let rendio;
 before(async () => {
 	rendio = await start({ env: { RENDIO_STREAMS_PER_ADDRESS_MAX: "3" } });
 });
-after(() => rendio.stop());
+after(() => stopClean(rendio));
 
 function grant(guest, credits) {
 	return rendio.cli("user", "grant", guest.user_id, String(credits),

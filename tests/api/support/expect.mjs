@@ -112,12 +112,13 @@ export async function assertAuditClean(rendio) {
 	assert.equal(code, 0, stdout + stderr);
 }
 
-/** Ends an instance whose books must be in order; for the hooks of a file. */
-export async function stopClean(rendio) {
+/** Ends an instance, whose books must be in order, and the fakes beside it. */
+export async function stopClean(rendio, ...fakes) {
 	try {
 		await assertAuditClean(rendio);
 	} finally {
-		await rendio.stop();
+		for (const one of [rendio, ...fakes])
+			await one.stop();
 	}
 }
 
