@@ -116,7 +116,8 @@ enum err purchases_repair(struct db *db, const struct purchase_fact *fact,
 
 /*
  * Tries again what waits for a product, an account or the cap: up to `limit`
- * of them, each in a transaction of its own.
+ * of them, each in a transaction of its own.  One for which its account's
+ * balance has no room is tried again after a day.
  */
 enum err purchases_retry(struct db *db, const struct purchase_policy *policy,
     int64_t now_ms, int64_t limit, int64_t *ret_credited_count);

@@ -9,6 +9,7 @@
 struct retry {
 	const struct purchase_policy *policy;
 	int64_t now_ms;
+	struct uuid id;
 	bool is_done;
 	bool is_credited;
 };
@@ -72,11 +73,10 @@ retry_one(struct db *db, void *arg)
 {
 	struct retry *retry = arg;
 	struct purchase_fact fact;
-	struct uuid id;
 	bool found;
 	enum err err;
 
-	err = next_waiting(db, retry->now_ms, &fact, &id, &found);
+	err = next_waiting(db, retry->now_ms, &fact, &retry->id, &found);
 	if (err != OK)
 		return err;
 	retry->is_done = !found;
@@ -84,7 +84,21 @@ retry_one(struct db *db, void *arg)
 	if (!found)
 		return OK;
 	err = purchases_note(db, &fact, retry->policy, retry->now_ms);
-	return err == OK ? is_credited(db, &id, &retry->is_credited) : err;
+	return err == OK ? is_credited(db, &retry->id, &retry->is_credited) :
+			   err;
+}
+
+static enum err
+postpone(struct db *db, void *arg)
+{
+	static const char sql[] =
+	    "UPDATE purchases SET next_try_at_ms = ?2 WHERE id = ?1";
+	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
+	const struct retry *retry = arg;
+
+	db_bind_uuid(stmt, 1, &retry->id);
+	db_bind_int64(stmt, 2, retry->now_ms + DAY_MS);
+	return db_run(stmt);
 }
 
 enum err
@@ -99,6 +113,9 @@ purchases_retry(struct db *db, const struct purchase_policy *policy,
 		err = db_transaction(db, retry_one, &retry);
 		if (err == OK && retry.is_credited)
 			credited++;
+		/* The balance has no room for it; others wait behind it. */
+		if (err == ERR_CONFLICT)
+			err = db_transaction(db, postpone, &retry);
 	}
 	*ret_credited_count = credited;
 	return err;

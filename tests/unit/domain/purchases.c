@@ -574,6 +574,44 @@ the_largest_balance_is_kept(void **state)
 }
 
 static void
+a_purchase_without_room_in_the_balance_holds_up_no_other(void **state)
+{
+	const struct fixture *f = *state;
+	const struct purchase_fact first = fact_of("1000", "com.rendioai.new");
+	const struct purchase_fact second = fact_of("1001", "com.rendioai.new");
+	struct purchase_receipt receipt;
+	int64_t credited = 0;
+
+	assert_int_equal(post_by(f, &f->ada, &first, &receipt),
+	    ERR_UNKNOWN_PRODUCT);
+	assert_int_equal(post_by(f, &f->bob, &second, &receipt),
+	    ERR_UNKNOWN_PRODUCT);
+	damage(f,
+	    "UPDATE purchases SET next_try_at_ms = next_try_at_ms - 1"
+	    " WHERE transaction_id = '1000'");
+	damage(f,
+	    "INSERT INTO products (id, credits)"
+	    " VALUES ('com.rendioai.new', 7)");
+	assert_int_equal(adjust(f, &f->ada, 1), OK);
+	damage(f,
+	    "UPDATE users SET credits_remaining = %lld"
+	    " WHERE credits_remaining = 1",
+	    (long long)(CREDITS_BALANCE_MAX - 6));
+	assert_int_equal(retry_waiting(f, NOW + HOUR, &credited), OK);
+	assert_int_equal(credited, 1);
+	assert_int_equal(balance_of(f, &f->bob), 7);
+	/* It is tried again, for its balance may have room by then. */
+	damage(f,
+	    "UPDATE users SET credits_remaining = %lld"
+	    " WHERE credits_remaining > 7",
+	    (long long)(CREDITS_BALANCE_MAX - 7));
+	credited = 0;
+	assert_int_equal(retry_waiting(f, NOW + HOUR + DAY, &credited), OK);
+	assert_int_equal(credited, 1);
+	assert_int_equal(balance_of(f, &f->ada), CREDITS_BALANCE_MAX);
+}
+
+static void
 what_was_credited_is_found_by_its_owner_only(void **state)
 {
 	const struct fixture *f = *state;
@@ -656,6 +694,7 @@ main(void)
 		TEST(a_refund_known_before_its_purchase_nets_nothing),
 		TEST(of_two_facts_of_one_moment_the_same_wins_in_any_order),
 		TEST(the_largest_balance_is_kept),
+		TEST(a_purchase_without_room_in_the_balance_holds_up_no_other),
 		TEST(what_was_credited_is_found_by_its_owner_only),
 		TEST(how_much_was_used_is_told_of_that_very_lot),
 	};
