@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* So many rows, looked at as a whole: purchases.c breaks the same calls. */
+#define UNBROKEN
 #include "purchases.h"
 
 /*
