@@ -92,8 +92,8 @@ $(ENDPOINTS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 	$(LINK) $(LIBS)
 
 # What nginx and the supervisors need to know of them: deploy/nginx-config.
-$(BUILD)/endpoints: $(ENDPOINTS)
-	for p in $(abspath $^); do $$p --describe || exit 1; done > $@
+$(BUILD)/endpoints: $(ENDPOINTS) cgi-bin
+	for p in $(abspath $(ENDPOINTS)); do $$p --describe || exit 1; done > $@
 
 $(BUILD)/rendio-worker: $(CRON_OBJ) $(LIBRARY)
 	$(LINK) $(LIBS)

@@ -187,6 +187,16 @@ place_secrets(const struct restore *r)
 	return true;
 }
 
+/* Once its database is in place a restore cannot be repeated. */
+static bool
+sync_unpacked(const struct restore *r)
+{
+	CLEANUP(cleanup_fd)
+	int fd = open(r->scratch, O_RDONLY | O_CLOEXEC);
+
+	return (fd >= 0 && syncfs(fd) == 0) || complain(strerror(errno));
+}
+
 /* A provider was perhaps asked for these after the backup was made. */
 static bool
 give_up_queued(struct restore *r)
@@ -223,7 +233,8 @@ restore(struct restore *r, const char *file, struct str passphrase)
 		    problem.ptr);
 		return false;
 	}
-	return give_up_queued(r) && (!r->has_secrets || place_secrets(r)) &&
+	return give_up_queued(r) && sync_unpacked(r) &&
+	    (!r->has_secrets || place_secrets(r)) &&
 	    place(r, r->scratch, "media") &&
 	    place(r, r->scratch, "rendio.db") && archive_sync(r->state_dir) &&
 	    archive_remove_tree(r->scratch);

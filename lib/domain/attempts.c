@@ -453,7 +453,8 @@ next_queued(struct db *db, struct uuid *ret_id, struct uuid *ret_job_id,
 {
 	static const char sql[] =
 	    "SELECT a.id, j.id FROM jobs j JOIN attempts a ON a.job_id = j.id"
-	    " AND a.state = 'new' WHERE j.state = 'queued' LIMIT 1";
+	    " AND a.state = 'new' WHERE j.state = 'queued'"
+	    " AND j.deadline_at_ms >= 0 ORDER BY j.deadline_at_ms LIMIT 1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	const enum err err = db_step(stmt, ret_found);
 

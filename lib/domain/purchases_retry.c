@@ -91,8 +91,8 @@ retry_one(struct db *db, void *arg)
 static enum err
 postpone(struct db *db, void *arg)
 {
-	static const char sql[] =
-	    "UPDATE purchases SET next_try_at_ms = ?2 WHERE id = ?1";
+	static const char sql[] = "UPDATE purchases SET next_try_at_ms = ?2"
+				  " WHERE id = ?1 AND waits_for IS NOT NULL";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	const struct retry *retry = arg;
 

@@ -132,8 +132,8 @@ function line(entry) {
 	    h("td", {}, entry.user_id && h("a",
 		{ href: `#/users/${entry.user_id}` }, "user"), " ", subject, " ",
 		entry.field, entry.credits !== 0 && ` ${signed(entry.credits)}`,
-		entry.new_value !== null && h("small", {},
-		    `${entry.old_value ?? ""} \u2192 ${entry.new_value}`)),
+		(entry.old_value ?? entry.new_value) !== null && h("small", {},
+		    `${entry.old_value ?? ""} \u2192 ${entry.new_value ?? ""}`)),
 	    h("td", {}, entry.reason));
 }
 
