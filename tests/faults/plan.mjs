@@ -14,7 +14,8 @@ import { build } from "../api/support/instance.mjs";
 
 const BYTES = 80;
 /** enum fault; "none" = 0. */
-const FAULTS = { none: 0, io: 1, full: 2, kill: 5, readonly: 8 };
+const FAULTS = { none: 0, io: 1, full: 2, kill: 5, torn: 6, power: 7,
+	readonly: 8 };
 
 export class Plan {
 	#file;
@@ -57,6 +58,11 @@ export class Plan {
 	/** All clocks are so many milliseconds ahead from now on. */
 	shiftClock(ahead_ms) {
 		this.arm("", "none", 0, ahead_ms);
+	}
+
+	/** Those that the fault could have hit so far. */
+	calls() {
+		return Number(fs.readFileSync(this.#file).readBigInt64LE(48));
 	}
 
 	hits() {
