@@ -1,32 +1,39 @@
 // SPDX-License-Identifier: MIT
 //
-// Processes are killed (kill -9) at random moments while phones order videos.
-// An oracle keeps what was answered; after the last kill everything must come
-// to its end, and the answers must still be true.
+// Processes are killed (kill -9) at random moments while phones order videos:
+// one after the other, then all of them at once.  An oracle keeps what was
+// answered; after the last kill everything must come to its end, and the answers
+// must still be true.  Whenever somebody looks meanwhile, the books are clean.
 //
-// RENDIO_KILLS (default 50) says how often, RENDIO_SEED repeats a run.
+// RENDIO_KILLS (default 50) says how often, RENDIO_DEATHS (default 2) how often
+// all die; RENDIO_SEED repeats a run.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { assertAuditClean } from "../api/support/expect.mjs";
 import { start, until } from "../api/support/instance.mjs";
 import { chance, often } from "./chance.mjs";
 
 const KILLS = Number(process.env.RENDIO_KILLS ?? often(200));
 const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
+const DEATHS = Number(process.env.RENDIO_DEATHS ?? often(8));
 const PHONES = 8;
 const CREDITS = 400;
 const SETTLE_MS_MAX = 180_000;
 
-let rendio;
+let rendio, is_over = false;
 
 before(async () => {
 	rendio = await start({ env: { RENDIO_PROVIDER_CONCURRENCY: "64" } });
 });
 
-after(() => rendio.stop());
+after(() => {
+	is_over = true;
+	return rendio.stop();
+});
 
 /**
  * Repeats a request under one key, as the app does, until it is answered.
@@ -35,6 +42,7 @@ after(() => rendio.stop());
 async function order(phone, body) {
 	const key = randomUUID();
 	for (;;) {
+		assert.ok(!is_over, "a test failed before this order was answered");
 		try {
 			const res = await rendio.request("POST",
 			    "/functions/v1/generate-video", {
@@ -91,24 +99,21 @@ async function everyJob(phone) {
 	}
 }
 
-test(`${KILLS} kills at random lose and win nobody a credit`, async (t) => {
-	const random = chance(SEED);
-	const services = ["generate-video", "generate-video", "worker", "worker",
-		"worker", "sandbox-provider", "get-video-status", "device-check",
-		"auth-token"];
+async function newPhones(name) {
 	const phones = [];
-	let over = false;
-
-	t.diagnostic(`RENDIO_SEED=${SEED}`);
 	for (let i = 0; i < PHONES; i++) {
-		const phone = await rendio.guest(`kill-${i}`);
+		const phone = await rendio.guest(`${name}-${i}`);
 		await rendio.cli("user", "grant", phone.user_id,
 		    String(CREDITS - 10), "--reason", "test");
 		phones.push({ ...phone, accepted: [], refused: 0 });
 	}
+	return phones;
+}
 
-	const load = phones.map(async (phone) => {
-		while (!over) {
+/** The phones order until `done.is`. */
+function load(phones, random, done) {
+	return phones.map(async (phone) => {
+		while (!done.is) {
 			const fate = random();
 			const res = await order(phone, {
 				prompt: `kill ${fate < 0.2 ? "[fail:provider]" : ""}`,
@@ -123,41 +128,24 @@ test(`${KILLS} kills at random lose and win nobody a credit`, async (t) => {
 			await sleep(random() * 100);
 		}
 	});
+}
 
-	/* Phones come and refresh meanwhile; what breaks off is repeated. */
-	const visits = (async () => {
-		for (let i = 0; !over; i++) {
-			const { stdout } = await rendio.cli("sandbox", "device",
-			    `visit-${i}`);
-			const body = { device_id: randomUUID(),
-				device_token: stdout.trim() };
-			const visit = await insist("/functions/v1/device-check",
-			    body);
-			assert.equal(visit.credits_remaining, 10,
-			    "a visit that broke off neither burns nor doubles");
-			await insist("/auth/v1/token?grant_type=refresh_token",
-			    { refresh_token: visit.refresh_token });
+/** Looks at the books about each second until `done.is`: how often. */
+async function lookAtBooks(done) {
+	let times = 0;
+	try {
+		for (; !done.is; times++) {
+			await assertAuditClean(rendio);
+			await sleep(1000);
 		}
-	})();
-
-	let kills = 0;
-	while (kills < KILLS) {
-		const pids = rendio.pids(
-		    services[Math.floor(random() * services.length)]);
-		if (pids.length > 0) {
-			try {
-				process.kill(pids[Math.floor(
-				    random() * pids.length)], "SIGKILL");
-				kills++;
-			} catch {
-				/* It had just ended by itself. */
-			}
-		}
-		await sleep(random() * 80);
+	} finally {
+		done.is = true;
 	}
-	over = true;
-	await Promise.all([...load, visits]);
+	return times;
+}
 
+/** Every job that was answered is there, comes to its end, and is paid or not. */
+async function settle(phones) {
 	for (const phone of phones) {
 		let jobs;
 		await until(async () => {
@@ -183,14 +171,98 @@ test(`${KILLS} kills at random lose and win nobody a credit`, async (t) => {
 			assert.equal(job.credits_refunded, job.status === "failed" ?
 			    job.credits_used : 0);
 	}
-
-	const audit = await rendio.cli("audit");
-	assert.equal(audit.code, 0, audit.stdout + audit.stderr);
+	await assertAuditClean(rendio);
 
 	const paid = fs.readFileSync(rendio.file("sandbox", "submissions.log"),
 	    "utf8").trim().split("\n").map((line) => line.split(/\s+/)[0]);
-	t.diagnostic(`${paid.length} submissions, ${kills} kills`);
 	assert.equal(new Set(paid).size, paid.length,
 	    "no attempt was submitted twice");
 	assert.ok(paid.length > 0);
+	return paid.length;
+}
+
+test(`${KILLS} kills at random lose and win nobody a credit`, async (t) => {
+	const random = chance(SEED);
+	const services = ["generate-video", "generate-video", "worker", "worker",
+		"worker", "sandbox-provider", "get-video-status", "device-check",
+		"auth-token"];
+	const phones = await newPhones("kill");
+	const done = { is: false };
+
+	t.diagnostic(`RENDIO_SEED=${SEED}`);
+	const books = lookAtBooks(done);
+	const orders = load(phones, random, done);
+
+	/* Phones come and refresh meanwhile; what breaks off is repeated. */
+	const visits = (async () => {
+		for (let i = 0; !done.is; i++) {
+			const { stdout } = await rendio.cli("sandbox", "device",
+			    `visit-${i}`);
+			const body = { device_id: randomUUID(),
+				device_token: stdout.trim() };
+			const visit = await insist("/functions/v1/device-check",
+			    body);
+			assert.equal(visit.credits_remaining, 10,
+			    "a visit that broke off neither burns nor doubles");
+			await insist("/auth/v1/token?grant_type=refresh_token",
+			    { refresh_token: visit.refresh_token });
+		}
+	})();
+
+	const kill = async () => {
+		for (let kills = 0; kills < KILLS;) {
+			const pids = rendio.pids(
+			    services[Math.floor(random() * services.length)]);
+			if (pids.length > 0) {
+				try {
+					process.kill(pids[Math.floor(
+					    random() * pids.length)], "SIGKILL");
+					kills++;
+				} catch {
+					/* It had just ended by itself. */
+				}
+			}
+			await sleep(random() * 80);
+		}
+		done.is = true;
+	};
+	await Promise.all([...orders, visits, books, kill()]);
+	const submissions = await settle(phones);
+	t.diagnostic(`${submissions} submissions, ${KILLS} kills, the books ` +
+	    `looked at ${await books} times`);
+});
+
+test(`all processes die at once, ${DEATHS} times, and lose nothing`,
+    async (t) => {
+	const random = chance(SEED + 1);
+	const phones = await newPhones("death");
+	const done = { is: false };
+
+	t.diagnostic(`RENDIO_SEED=${SEED}`);
+	const orders = load(phones, random, done);
+	for (let i = 0; i < DEATHS; i++) {
+		const before = phones.flatMap((phone) => phone.accepted).length;
+		assert.ok(await until(() => phones.flatMap((phone) =>
+		    phone.accepted).length >= before + PHONES, SETTLE_MS_MAX));
+		await sleep(random() * 300);
+		rendio.child.kill("SIGKILL");
+		process.kill(-rendio.group, "SIGKILL");
+		const answered = phones.map((phone) => [...phone.accepted]);
+		await rendio.ended;
+		assert.ok(await until(() => rendio.members().length === 0));
+		rendio.how = undefined;
+		rendio.output = "";
+		await rendio.run();
+		await assertAuditClean(rendio);
+		for (const [n, phone] of phones.entries()) {
+			const there = (await everyJob(phone))
+			    .map((job) => job.job_id);
+			for (const { job_id } of answered[n])
+				assert.ok(there.includes(job_id),
+				    `${job_id} was answered`);
+		}
+	}
+	done.is = true;
+	await Promise.all(orders);
+	await settle(phones);
 });
