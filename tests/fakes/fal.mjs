@@ -83,7 +83,10 @@ export class Fal {
 	limit = Infinity;
 	queue_ms = 20;
 	run_ms = 50;
-	/** Of the whole account: "locked", "401", "down", or null. */
+	/**
+	 * Of the whole account: "locked", "401", "down" (it takes nothing on),
+	 * "dead" (nothing of it answers), or null.
+	 */
 	account = null;
 	jwksCalls = 0;
 	isJwksDown = false;
@@ -277,6 +280,8 @@ export class Fal {
 	}
 
 	async serve(req, res) {
+		if (this.account === "dead")
+			return req.socket.resetAndDestroy();
 		const url = new URL(req.url, this.url);
 		const chunks = [];
 		for await (const chunk of req)

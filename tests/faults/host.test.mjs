@@ -1,23 +1,30 @@
 // SPDX-License-Identifier: MIT
 //
 // The machine under the programs misbehaves: its clock jumps, cron starts ten
-// workers at once, its disk turns read-only.  Nobody loses a session, a job or
-// a credit, and when it is well again everything goes on by itself.
+// workers at once, its disk turns read-only; and its provider is dead for hours.
+// Nobody loses a session, a job or a credit, and when it is well again everything
+// goes on by itself.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import path from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Fal } from "../fakes/fal.mjs";
+import { id, sql } from "../api/support/database.mjs";
 import { assertAuditClean } from "../api/support/expect.mjs";
 import { start, until } from "../api/support/instance.mjs";
 import { creditsOf, endOf, order, orderJob } from "../api/support/jobs.mjs";
+import { chance } from "./chance.mjs";
 import { Plan } from "./plan.mjs";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const WORKERS = 10;
+const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
+const JUMPS = 5;
+const OUTAGE_STEPS = 12;
 const SETTINGS = { settings: { duration: 4 } };
 
 const plan = new Plan();
@@ -66,9 +73,9 @@ for (const [name, ahead_ms] of [["an hour ahead", HOUR_MS],
 		await endOf(rendio, ada, before_jump);
 		plan.shiftClock(0);
 		await stayIn();
-		for (const id of [before_jump, during,
+		for (const job_id of [before_jump, during,
 			await orderJob(rendio, ada, SETTINGS)]) {
-			const end = await endOf(rendio, ada, id);
+			const end = await endOf(rendio, ada, job_id);
 			// What was made after its deadline is a present.
 			if (end.status !== "completed" || end.credits_refunded > 0)
 				assert.equal(end.credits_refunded,
@@ -78,6 +85,89 @@ for (const [name, ahead_ms] of [["an hour ahead", HOUR_MS],
 		assert.equal(await creditsOf(rendio, ada), left);
 		assert.equal(fal.mostPaid, 1);
 	});
+
+/** The jobs end; what was not delivered was given back, and nothing else. */
+async function assertAccounted(jobs, credits) {
+	let left = credits;
+	for (const id of jobs) {
+		await stayIn();
+		const end = await endOf(rendio, ada, id);
+		assert.ok([0, end.credits_used].includes(end.credits_refunded));
+		if (end.status !== "completed")
+			assert.equal(end.credits_refunded, end.credits_used);
+		left -= end.credits_used - end.credits_refunded;
+	}
+	assert.equal(await creditsOf(rendio, ada), left);
+	assert.equal(fal.mostPaid, 1);
+}
+
+test("the clock jumps each second, there and back: all is accounted for",
+    async (t) => {
+	const random = chance(SEED);
+	const jobs = [];
+	t.diagnostic(`RENDIO_SEED=${SEED}`);
+	await stayIn();
+	const credits = await creditsOf(rendio, ada);
+
+	for (let i = 0; i < JUMPS; i++) {
+		plan.shiftClock(Math.round((random() * 2 - 1) * DAY_MS));
+		for (const end = Date.now() + 1000; Date.now() < end;) {
+			const res = await order(rendio, ada, SETTINGS);
+			// A token of another time is none; then the app asks again.
+			assert.ok([200, 401].includes(res.status), res.text);
+			if (res.status === 200)
+				jobs.push(res.json().job_id);
+			else
+				await stayIn();
+			await sleep(200);
+		}
+	}
+	plan.shiftClock(0);
+	assert.ok(jobs.length > 0);
+	await assertAccounted(jobs, credits);
+	await assertAuditClean(rendio);
+});
+
+test("fal is dead for six hours: what waited ends by the rules, once", async () => {
+	const jobs = [];
+	const orderOne = async (script) => {
+		await stayIn();
+		const res = await order(rendio, ada, { prompt: fal.script(script),
+			...SETTINGS });
+		// Who cannot be asked for long may be refused before it costs.
+		assert.ok([200, 503].includes(res.status), res.text);
+		if (res.status === 200)
+			jobs.push(res.json().job_id);
+	};
+	await stayIn();
+	const credits = await creditsOf(rendio, ada);
+
+	// One is under way when it dies.
+	await orderOne({ run_ms: 1000 });
+	assert.ok(await until(() => [...fal.requests.values()]
+	    .some((request) => request.script.run_ms === 1000)));
+	fal.account = "dead";
+	for (let i = 1; i <= OUTAGE_STEPS; i++) {
+		await orderOne({ hook: "off" });
+		await sleep(300);
+		plan.shiftClock(i * 6 * HOUR_MS / OUTAGE_STEPS);
+	}
+	assert.ok(jobs.length > 1);
+	fal.account = null;
+	// What may have been sent and is unknown there is lost in three hours.
+	plan.shiftClock(10 * HOUR_MS);
+	await assertAccounted(jobs, credits);
+	const made = await until(async () => {
+		await stayIn();
+		const res = await order(rendio, ada, SETTINGS);
+		return res.status === 200 && res.json();
+	}, 60_000);
+	assert.ok(made, "orders are still refused");
+	assert.equal((await endOf(rendio, ada, made.job_id)).status, "completed");
+	plan.shiftClock(0);
+	await stayIn();
+	await assertAuditClean(rendio);
+});
 
 test("ten workers that cron starts at once do each thing once", async () => {
 	const jobs = [];
@@ -115,6 +205,33 @@ test("on a disk that is read-only reads go on and writes are 503", async () => {
 	}, 60_000);
 	assert.ok(made, "orders are still refused");
 	await endOf(rendio, ada, made.job_id);
+	assert.equal(fal.mostPaid, 1);
+});
+
+// In a year in which nobody comes, sessions end; jobs and credits do not.
+test("the clock jumps to a year ahead and back: jobs and credits stay",
+    async () => {
+	const eve = await rendio.guest("eve");
+	const state = async () => (await sql(rendio, `SELECT credits_remaining AS
+	    credits, COUNT(j.id) AS jobs, SUM(j.due_at_ms IS NULL) AS ended,
+	    SUM(j.cost_credits * (j.state = 'completed' AND NOT j.is_free)) AS paid
+	    FROM users AS u JOIN jobs AS j ON j.user_id = u.id
+	    WHERE u.id = ${id(eve.user_id)}`))[0];
+	await endOf(rendio, eve, await orderJob(rendio, eve, SETTINGS));
+	await orderJob(rendio, eve, SETTINGS);
+	plan.shiftClock(365 * DAY_MS);
+	assert.ok(await until(async () => (await state()).ended === 2, 60_000));
+	// What is done once an hour or a day is done now.
+	await sleep(2000);
+	await assertAuditClean(rendio);
+	plan.shiftClock(0);
+	const { credits, jobs, paid } = await state();
+	assert.equal(jobs, 2);
+	assert.ok(paid >= 4, "what was delivered before stays paid");
+	assert.equal(credits, 10 - paid);
+	const zoe = await rendio.guest("zoe");
+	assert.equal((await endOf(rendio, zoe, await orderJob(rendio, zoe,
+	    SETTINGS))).status, "completed");
 	assert.equal(fal.mostPaid, 1);
 });
 
