@@ -265,7 +265,8 @@ $(BUILD)/tests/faults/life: $(BUILD)/tests/faults/life.o $(BUILD)/tests/faults/c
 
 $(BUILD)/tests/faults/calls.so: tests/faults/calls.c tests/faults/calls.h
 	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE -std=c11 $(WARNINGS) -O2 -g -fPIC -shared -o $@ $<
+	$(CC) -D_GNU_SOURCE -DFAULT_PRELOADED -std=c11 $(WARNINGS) -O2 -g -fPIC -shared \
+	    -o $@ $<
 
 # All of them, an hour and more; each part by its own name as well.
 faults: faults-model faults-life faults-programs

@@ -28,7 +28,8 @@ enum call {
 	CALL_CUT,
 	CALL_NAME,
 	CALL_OPEN, /* for writing */
-	CALL_SEND
+	CALL_SEND,
+	CALL_MEMORY
 };
 
 enum verdict { GO, FAIL, HALF };
@@ -203,6 +204,10 @@ static bool
 can_hit(enum call call, int fd)
 {
 	struct stat st;
+
+	if (call == CALL_MEMORY || fault_plan->fault == FAULT_MEMORY)
+		return call == CALL_MEMORY && fault_plan->fault == FAULT_MEMORY;
+
 	const bool is_on_disk = call == CALL_NAME || call == CALL_OPEN ||
 	    (call != CALL_SEND && fd != STDERR_FILENO && is_file(fd, &st));
 
@@ -267,6 +272,9 @@ judge(enum call call, int fd)
 		return FAIL;
 	case FAULT_READONLY:
 		errno = EROFS;
+		return FAIL;
+	case FAULT_MEMORY:
+		errno = ENOMEM;
 		return FAIL;
 	default:
 		errno = EIO;
@@ -497,6 +505,33 @@ openat(int dir_fd, const char *path, int flags, ...)
 	MODE_OF(flags, mode);
 	return open_at(dir_fd, path, flags, mode);
 }
+
+/* --- memory ----------------------------------------------------------------- */
+
+#ifdef FAULT_PRELOADED
+/* The C library's own, by the names that it has for those who stand before. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *piece, size_t size);
+
+void *
+malloc(size_t size)
+{
+	return FAILS(CALL_MEMORY, -1) ? NULL : __libc_malloc(size);
+}
+
+void *
+calloc(size_t count, size_t size)
+{
+	return FAILS(CALL_MEMORY, -1) ? NULL : __libc_calloc(count, size);
+}
+
+void *
+realloc(void *piece, size_t size)
+{
+	return FAILS(CALL_MEMORY, -1) ? NULL : __libc_realloc(piece, size);
+}
+#endif
 
 /* --- the clock -------------------------------------------------------------- */
 

@@ -31,6 +31,11 @@ enum fault {
 	FAULT_POWER,
 	/* From the n-th call on nothing can be changed on the disk: EROFS. */
 	FAULT_READONLY,
+	/*
+	 * There is no memory for the n-th piece that is asked for.  Only
+	 * preloaded: a program that calls.c is linked into has its own malloc.
+	 */
+	FAULT_MEMORY,
 	FAULT_MAX,
 };
 

@@ -15,7 +15,7 @@ import { build } from "../api/support/instance.mjs";
 const BYTES = 80;
 /** enum fault; "none" = 0. */
 const FAULTS = { none: 0, io: 1, full: 2, kill: 5, torn: 6, power: 7,
-	readonly: 8 };
+	readonly: 8, memory: 9 };
 
 export class Plan {
 	#file;
