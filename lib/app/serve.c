@@ -448,6 +448,7 @@ serve_round(struct app *app, struct round *round)
 {
 	const int64_t rows = db_rows_changed(app->db);
 
+	db_stay_with_others(app->db);
 	if (app->endpoint->is_batched)
 		serve_batch(app, round);
 	else

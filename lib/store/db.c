@@ -197,6 +197,7 @@ db_open(const char *state_dir, enum db_access access, bool create,
 	}
 	if (access == DB_READ_WRITE)
 		db->turn_fd = turn_open(turn_path);
+	db_meet_others(db);
 	*ret_db = db;
 	return OK;
 }
@@ -464,6 +465,7 @@ begin(struct db *db)
 	assert(db->news_count == 0);
 	if (!turn_take(db->turn_fd, DB_WAIT_MAX_US / 1000))
 		return db_fail(db, "turn", SQLITE_BUSY, NULL);
+	db_stay_with_others(db);
 	err = control(db, "BEGIN IMMEDIATE");
 	if (err != OK)
 		turn_pass(db->turn_fd);
@@ -481,6 +483,8 @@ end(struct db *db, enum err err)
 		err = control(db, "COMMIT");
 	if (err != OK)
 		abandon(db);
+	/* If not, others may write over it: then it was never answered. */
+	db_stay_with_others(db);
 	turn_pass(db->turn_fd);
 	assert(sqlite3_get_autocommit(db->handle));
 	if (err == OK)
@@ -573,6 +577,7 @@ db_snapshot(struct db *db, db_work *work, void *arg)
 	assert(db->owner == getpid());
 	if (!sqlite3_get_autocommit(db->handle))
 		return work(db, arg);
+	db_stay_with_others(db);
 	err = control(db, "BEGIN");
 	if (err != OK)
 		return err;
@@ -585,16 +590,4 @@ bool
 db_in_transaction(const struct db *db)
 {
 	return db->is_writing;
-}
-
-int64_t
-db_statements_run(const struct db *db)
-{
-	return db->statements_run;
-}
-
-int64_t
-db_rows_changed(const struct db *db)
-{
-	return sqlite3_total_changes64(db->handle);
 }

@@ -137,6 +137,14 @@ enum err db_checkpoint(struct db *db);
  */
 enum err db_copy(struct db *db, const char *path);
 
+/*
+ * Ends the process when rendio.db-shm is not the file any more by which this
+ * connection knows of others and they of it: who comes later has another, and
+ * both would write over what the other committed.  Transactions, snapshots and
+ * checkpoints look by themselves, a transaction before it is answered as well.
+ */
+void db_stay_with_others(struct db *db);
+
 /* Bytes that wait in the write-ahead log. */
 int64_t db_log_bytes(const struct db *db);
 

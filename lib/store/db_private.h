@@ -5,6 +5,7 @@
 #include "store/db.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /* What a connection is made of: for db.c and db_upkeep.c alone. */
@@ -55,8 +56,12 @@ struct db {
 	size_t news_count;
 	size_t news_max;
 	char log_path[DB_PATH_BYTES_MAX];
+	struct stat index; /* rendio.db-shm; st_ino 0: not known yet */
 	struct db_stmt cache[DB_CACHE_SLOTS];
 };
+
+/* Makes the connection known to the others, and notes by which file. */
+void db_meet_others(struct db *db);
 
 /* Tells what was noted for the commit, and forgets it. */
 void db_tell_news(struct db *db);

@@ -80,6 +80,7 @@ db_checkpoint(struct db *db)
 {
 	int rc;
 
+	db_stay_with_others(db);
 	db->wait_max_us = DB_CHECKPOINT_WAIT_MAX_US;
 	rc = sqlite3_wal_checkpoint_v2(db->handle, NULL,
 	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -150,4 +151,16 @@ db_integrity(struct db *db, bool *ret_ok)
 		return err;
 	*ret_ok = *ret_ok && !row;
 	return OK;
+}
+
+int64_t
+db_statements_run(const struct db *db)
+{
+	return db->statements_run;
+}
+
+int64_t
+db_rows_changed(const struct db *db)
+{
+	return sqlite3_total_changes64(db->handle);
 }
