@@ -73,7 +73,6 @@ struct request {
 	struct str content_type;
 	struct str idempotency_key;
 	struct str if_none_match;
-	struct str range;
 	struct str prefer;
 	struct str upsert; /* X-Upsert */
 	struct str accept;

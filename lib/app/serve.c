@@ -104,7 +104,6 @@ read_head(const struct fcgi *fcgi, struct request *req)
 	req->content_type = fcgi_param(fcgi, "CONTENT_TYPE");
 	req->idempotency_key = fcgi_param(fcgi, "HTTP_IDEMPOTENCY_KEY");
 	req->if_none_match = fcgi_param(fcgi, "HTTP_IF_NONE_MATCH");
-	req->range = fcgi_param(fcgi, "HTTP_RANGE");
 	req->prefer = fcgi_param(fcgi, "HTTP_PREFER");
 	req->upsert = fcgi_param(fcgi, "HTTP_X_UPSERT");
 	req->accept = fcgi_param(fcgi, "HTTP_ACCEPT");
