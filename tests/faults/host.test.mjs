@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
 //
 // The machine under the programs misbehaves: its clock jumps, cron starts ten
-// workers at once, its disk turns read-only; and its provider is dead for hours.
-// Nobody loses a session, a job or a credit, and when it is well again everything
-// goes on by itself.
+// workers at once, its disk turns read-only, somebody reads without an end; and
+// its provider is dead for hours.  Nobody loses a session, a job or a credit, and
+// when it is well again everything goes on by itself.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import fs from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fal } from "../fakes/fal.mjs";
-import { id, sql } from "../api/support/database.mjs";
+import { id, sql, whileRead } from "../api/support/database.mjs";
 import { assertAuditClean } from "../api/support/expect.mjs";
 import { start, until } from "../api/support/instance.mjs";
 import { creditsOf, endOf, order, orderJob } from "../api/support/jobs.mjs";
@@ -23,6 +24,8 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const WORKERS = 10;
 const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
+/** The worker empties a log of more bytes (cron/checkpoint.c). */
+const LOG_TO_EMPTY = 8 * 1024 * 1024;
 const JUMPS = 5;
 const OUTAGE_STEPS = 12;
 const SETTINGS = { settings: { duration: 4 } };
@@ -185,6 +188,32 @@ test("ten workers that cron starts at once do each thing once", async () => {
 	for (const code of await Promise.all(ends))
 		assert.equal(code, 0);
 	assert.equal(fal.mostPaid, 1);
+});
+
+test("a reader without an end stops nobody; then the log is emptied", async () => {
+	const bytes = () => fs.statSync(rendio.file("rendio.db-wal")).size;
+	const jobs = [];
+	await stayIn();
+	const credits = await creditsOf(rendio, ada);
+
+	await whileRead(rendio, async () => {
+		await sql(rendio, `CREATE TABLE filler (bytes BLOB);
+		    INSERT INTO filler VALUES (zeroblob(${LOG_TO_EMPTY}));
+		    DROP TABLE filler`);
+		for (let i = 0; i < 10; i++) {
+			jobs.push(await orderJob(rendio, ada, SETTINGS));
+			await endOf(rendio, ada, jobs.at(-1));
+		}
+		assert.ok(bytes() > LOG_TO_EMPTY, "the reader needs the log");
+		await assertAuditClean(rendio);
+	});
+	assert.ok(await until(async () => {
+		// A worker looks at the log when it has something to do.
+		jobs.push(await orderJob(rendio, ada, SETTINGS));
+		await sleep(500);
+		return bytes() < LOG_TO_EMPTY;
+	}, 60_000), "the log is not emptied");
+	await assertAccounted(jobs, credits);
 });
 
 test("on a disk that is read-only reads go on and writes are 503", async () => {

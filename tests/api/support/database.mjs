@@ -41,8 +41,8 @@ export async function whileGone(rendio, tables, during) {
 	}
 }
 
-/** Holds the write lock while `during` runs. */
-export async function whileLocked(rendio, during) {
+/** A connection beside that has run `begin` while `during` runs. */
+async function whileHeld(rendio, begin, during) {
 	const child = spawn("sqlite3", ["-batch", ...setup,
 		rendio.file("rendio.db")], { stdio: ["pipe", "pipe", "inherit"] });
 	const ended = new Promise((resolve) => child.once("close", resolve));
@@ -53,14 +53,25 @@ export async function whileLocked(rendio, during) {
 			child.once("error", reject);
 			child.stdout.setEncoding("utf8").on("data", (part) => {
 				text += part;
-				if (text.includes("LOCKED"))
+				if (text.includes("HELD"))
 					resolve();
 			});
-			child.stdin.write("BEGIN IMMEDIATE;\n.print LOCKED\n");
+			child.stdin.write(`${begin}\n.print HELD\n`);
 		});
 		return await during();
 	} finally {
 		child.stdin.end("ROLLBACK;\n");
 		await ended;
 	}
+}
+
+/** Holds the write lock while `during` runs. */
+export async function whileLocked(rendio, during) {
+	return await whileHeld(rendio, "BEGIN IMMEDIATE;", during);
+}
+
+/** Reads, and goes on seeing that moment, while `during` runs. */
+export async function whileRead(rendio, during) {
+	return await whileHeld(rendio, "BEGIN; SELECT COUNT(*) FROM users;",
+	    during);
 }
