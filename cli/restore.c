@@ -14,7 +14,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "domain/attempts.h"
+#include "domain/restores.h"
 #include "wire/json.h"
 #include "wire/seal.h"
 
@@ -205,7 +205,7 @@ give_up_queued(struct restore *r)
 	enum err err = db_open(r->scratch, DB_READ_WRITE, false, &db);
 
 	if (err == OK) {
-		err = attempts_give_up_queued(db, clock_now_ms(),
+		err = restores_give_up_queued(db, clock_now_ms(),
 		    &r->given_up_count);
 		/* Only the file is moved, not its log. */
 		if (err == OK)

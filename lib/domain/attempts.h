@@ -164,14 +164,6 @@ enum err attempts_end(struct db *db, const struct uuid *id,
 enum err attempts_failed(struct db *db, const struct uuid *id,
     const char *error_code, int64_t now_ms);
 
-/*
- * Of a database that was restored: what waited to be sent when the copy was
- * made may have been sent since.  It is not sent again; the jobs end and their
- * credits go back.  *ret_count counts them.
- */
-enum err
-attempts_give_up_queued(struct db *db, int64_t now_ms, int64_t *ret_count);
-
 /* A file that is whole on our disk. */
 struct attempt_file {
 	int64_t size_bytes;

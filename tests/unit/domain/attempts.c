@@ -216,33 +216,6 @@ what_was_not_sent_is_queued_again_and_keeps_its_first_deadline(void **state)
 	assert_int_equal(again.seed, first.seed);
 }
 
-/* The database is a copy; what became of it afterwards is not in it. */
-static void
-what_a_copy_had_in_its_queue_is_given_back_and_nothing_else(void **state)
-{
-	const struct fixture *f = *state;
-	const struct uuid sent = submit(f, "sent");
-	const struct attempt_work work = lease_one(f, NOW);
-	const struct uuid one = submit(f, "one"), two = submit(f, "two");
-	const int64_t balance = balance_of(f, &f->ada);
-	int64_t count;
-
-	assert_int_equal(attempts_give_up_queued(f->db, NOW, &count), OK);
-	assert_int_equal(count, 2);
-	assert_int_equal(state_of(f, &one), JOB_FAILED);
-	assert_int_equal(state_of(f, &two), JOB_FAILED);
-	assert_int_equal(balance_of(f, &f->ada), balance + 8);
-	assert_int_equal(state_of(f, &sent), JOB_SUBMITTING);
-	assert_int_equal(attempts_give_up_queued(f->db, NOW, &count), OK);
-	assert_int_equal(count, 0);
-	assert_int_equal(attempts_accepted(f->db, &work.id,
-			     &(const struct attempt_handle){ .request_id = "r",
-				 .status_url = "https://q.test/s" },
-			     NOW, NOW),
-	    OK);
-	assert_int_equal(state_of(f, &sent), JOB_WAITING);
-}
-
 static void
 a_queued_job_past_its_deadline_ends_without_any_provider(void **state)
 {
@@ -858,8 +831,6 @@ main(void)
 		RICH(
 		    what_was_not_sent_is_queued_again_and_keeps_its_first_deadline),
 		RICH(a_queued_job_past_its_deadline_ends_without_any_provider),
-		RICH(
-		    what_a_copy_had_in_its_queue_is_given_back_and_nothing_else),
 		RICH(what_was_deleted_meanwhile_is_not_sent_again),
 		RICH(acceptance_is_told_once_and_gives_the_handle_to_polls),
 		RICH(progress_is_an_event_only_when_there_is_news),
