@@ -22,3 +22,13 @@ export function often(count) {
 		return count;
 	return Math.ceil(count / (path.basename(build) === "build" ? 4 : 20));
 }
+
+/** Kills (-9) one of them; false when there was none just then. */
+export function killOne(pids, random) {
+	try {
+		process.kill(pids[Math.floor(random() * pids.length)], "SIGKILL");
+		return true;
+	} catch {
+		return false;
+	}
+}

@@ -20,7 +20,7 @@ import { signIn } from "../api/support/identity.mjs";
 import { start, until } from "../api/support/instance.mjs";
 import { order } from "../api/support/jobs.mjs";
 import { Phone } from "../api/support/phone.mjs";
-import { chance, often } from "./chance.mjs";
+import { chance, killOne, often } from "./chance.mjs";
 
 const DELETIONS = Number(process.env.RENDIO_DELETIONS ?? often(200));
 const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
@@ -77,17 +77,9 @@ test(`kills at random during ${DELETIONS} deletions leave no half`,
 
 	t.diagnostic(`RENDIO_SEED=${SEED}`);
 	const killer = (async () => {
-		for (; !over; await sleep(random() * 60)) {
-			const pids = rendio.pids(services[Math.floor(
-			    random() * services.length)]);
-			try {
-				process.kill(pids[Math.floor(
-				    random() * pids.length)], "SIGKILL");
-				kills++;
-			} catch {
-				/* There was none just then. */
-			}
-		}
+		for (; !over; await sleep(random() * 60))
+			kills += killOne(rendio.pids(services[Math.floor(
+			    random() * services.length)]), random);
 	})();
 	await Promise.all(Array.from({ length: AT_ONCE }, async () => {
 		while (begun < DELETIONS) {

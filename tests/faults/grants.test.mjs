@@ -13,7 +13,7 @@ import { sql } from "../api/support/database.mjs";
 import { assertAuditClean } from "../api/support/expect.mjs";
 import { start } from "../api/support/instance.mjs";
 import { Phone } from "../api/support/phone.mjs";
-import { chance, often } from "./chance.mjs";
+import { chance, killOne, often } from "./chance.mjs";
 
 const KILLS = Number(process.env.RENDIO_KILLS ?? often(200));
 const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
@@ -77,16 +77,7 @@ test(`${KILLS} kills at random: each phone has one gift`, async (t) => {
 
 	let kills = 0;
 	while (kills < KILLS) {
-		const pids = rendio.pids("device-check");
-		if (pids.length > 0) {
-			try {
-				process.kill(pids[Math.floor(
-				    random() * pids.length)], "SIGKILL");
-				kills++;
-			} catch {
-				/* It had just ended by itself. */
-			}
-		}
+		kills += killOne(rendio.pids("device-check"), random);
 		await sleep(random() * 60);
 	}
 	over = true;

@@ -15,7 +15,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { assertAuditClean } from "../api/support/expect.mjs";
 import { start, until } from "../api/support/instance.mjs";
-import { chance, often } from "./chance.mjs";
+import { chance, killOne, often } from "./chance.mjs";
 
 const KILLS = Number(process.env.RENDIO_KILLS ?? often(200));
 const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
@@ -211,17 +211,8 @@ test(`${KILLS} kills at random lose and win nobody a credit`, async (t) => {
 
 	const kill = async () => {
 		for (let kills = 0; kills < KILLS;) {
-			const pids = rendio.pids(
-			    services[Math.floor(random() * services.length)]);
-			if (pids.length > 0) {
-				try {
-					process.kill(pids[Math.floor(
-					    random() * pids.length)], "SIGKILL");
-					kills++;
-				} catch {
-					/* It had just ended by itself. */
-				}
-			}
+			kills += killOne(rendio.pids(services[Math.floor(
+			    random() * services.length)]), random);
 			await sleep(random() * 80);
 		}
 		done.is = true;

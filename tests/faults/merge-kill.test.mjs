@@ -15,7 +15,7 @@ import { identityToken, merge, signedIn }
     from "../api/support/identity.mjs";
 import { start } from "../api/support/instance.mjs";
 import { creditsOf } from "../api/support/jobs.mjs";
-import { often } from "./chance.mjs";
+import { killOne, often } from "./chance.mjs";
 
 const MERGES = Number(process.env.RENDIO_MERGES ?? often(200));
 const HEIRS = 10;
@@ -49,16 +49,7 @@ async function mergeForSure(guest, identity_token) {
 
 async function killUntil(done) {
 	while (!done.is) {
-		const pids = rendio.pids("merge-guest-user");
-		if (pids.length > 0) {
-			try {
-				process.kill(pids[randomInt(pids.length)],
-				    "SIGKILL");
-				kills++;
-			} catch {
-				/* It was gone. */
-			}
-		}
+		kills += killOne(rendio.pids("merge-guest-user"), Math.random);
 		await sleep(randomInt(5, 25));
 	}
 }

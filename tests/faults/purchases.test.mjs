@@ -14,7 +14,7 @@ import { AppStore, balanceOf, later, notify, POPULAR, post, profileOf, refunded,
 import { sql } from "../api/support/database.mjs";
 import { assertAuditClean } from "../api/support/expect.mjs";
 import { start } from "../api/support/instance.mjs";
-import { chance, often } from "./chance.mjs";
+import { chance, killOne, often } from "./chance.mjs";
 
 const PURCHASES = Number(process.env.RENDIO_PURCHASES ?? often(200));
 const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
@@ -46,15 +46,8 @@ async function insist(send) {
 
 async function killUntil(done) {
 	while (!done.is) {
-		const pids = rendio.pids(VICTIMS[below(VICTIMS.length)]);
-		if (pids.length > 0) {
-			try {
-				process.kill(pids[below(pids.length)], "SIGKILL");
-				kills++;
-			} catch {
-				/* It was gone. */
-			}
-		}
+		kills += killOne(rendio.pids(VICTIMS[below(VICTIMS.length)]),
+		    random);
 		await sleep(5 + below(20));
 	}
 }

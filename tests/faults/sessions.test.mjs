@@ -14,7 +14,7 @@ import { assertAuditClean, assertError } from "../api/support/expect.mjs";
 import { start } from "../api/support/instance.mjs";
 import { Phone } from "../api/support/phone.mjs";
 import { claimsOf } from "../api/support/tokens.mjs";
-import { chance, often } from "./chance.mjs";
+import { chance, killOne, often } from "./chance.mjs";
 
 const STORM_S = Number(process.env.RENDIO_STORM_S ?? often(20));
 const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
@@ -79,16 +79,8 @@ test(`${USERS * SESSIONS_EACH} sessions, ${CLIENTS} clients, ${STORM_S} s`,
 	t.diagnostic(`RENDIO_SEED=${SEED}`);
 	const kills = (async () => {
 		let count = 0;
-		for (; !over; await sleep(KILL_EVERY_MS)) {
-			const pids = rendio.pids("auth-token");
-			try {
-				process.kill(pids[Math.floor(
-				    random() * pids.length)], "SIGKILL");
-				count++;
-			} catch {
-				/* There was none just then. */
-			}
-		}
+		for (; !over; await sleep(KILL_EVERY_MS))
+			count += killOne(rendio.pids("auth-token"), random);
 		return count;
 	})();
 	const clients = Array.from({ length: CLIENTS }, async () => {
