@@ -12,6 +12,7 @@
 #include "store/db.h"
 #include "store/migrate.h"
 #include "wire/fcgi.h"
+#include "wire/openssl.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -586,6 +587,7 @@ app_serve(const struct endpoint *endpoint, int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "--describe") == 0)
 		return describe(endpoint);
 	log_program(endpoint->name);
+	openssl_end_without_memory();
 	/* When the supervisor dies, so do we: nobody would restart us. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	keep_secrets_inside();

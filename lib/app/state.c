@@ -4,6 +4,7 @@
 #include "base/metrics.h"
 #include "store/db.h"
 #include "store/migrate.h"
+#include "wire/openssl.h"
 #include "base/cleanup.h"
 
 #include <errno.h>
@@ -261,6 +262,7 @@ state_open(struct state *state, enum state_access access, struct buf *problem)
 	int64_t schema = -1;
 
 	*state = (struct state){ .schema_fd = -1 };
+	openssl_end_without_memory();
 	if (sodium_init() < 0) {
 		buf_appendf(problem, "libsodium cannot start");
 		return false;

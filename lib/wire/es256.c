@@ -4,7 +4,6 @@
 #include "wire/base64.h"
 #include "wire/json.h"
 #include "wire/json_writer.h"
-#include "wire/openssl.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>

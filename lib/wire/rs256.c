@@ -5,7 +5,6 @@
 #include "wire/base64.h"
 #include "wire/json.h"
 #include "wire/json_writer.h"
-#include "wire/openssl.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/totp.h"
 
-#include "wire/openssl.h"
-
 #include <assert.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

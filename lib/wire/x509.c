@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 #include "wire/base64.h"
-#include "wire/openssl.h"
 
 #include <openssl/asn1.h>
 #include <openssl/core_names.h>

@@ -5,7 +5,6 @@
 #include "wire/base64.h"
 #include "wire/es256.h"
 #include "wire/json_writer.h"
-#include "wire/openssl.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>

@@ -49,6 +49,16 @@ test("idle, all that make run starts needs less than 80 MB", () => {
 	assert.ok(total < TOTAL_KB_MAX, `${total} kB`);
 });
 
+// A library that nobody asked for is half a megabyte of each.
+test("OpenSSL is loaded by who verifies signatures or calls others", () => {
+	const loads = services().filter((name) => fs.readFileSync(
+	    `/proc/${rendio.supervised(name)}/maps`, "utf8").includes("libcrypto"));
+	assert.deepEqual(loads.sort(), ["admin-session", "apple-id-notifications",
+		"apple-server-notifications", "auth-token", "device-check",
+		"fal-webhook", "generate-video", "merge-guest-user",
+		"sandbox-backstage", "update-credits"]);
+});
+
 test("the next caller is served as if nothing had been", async () => {
 	const res = await rendio.request("GET", "/functions/v1/get-models");
 	assert.equal(res.status, 200);
