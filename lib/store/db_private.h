@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/* What a connection is made of: for db.c and db_upkeep.c alone. */
+/* What a connection is made of: for the files db*.c alone. */
 
 /* Distinct statements of one program; a power of two, at most half full. */
 #define DB_CACHE_SLOTS 256
