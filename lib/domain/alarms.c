@@ -50,8 +50,8 @@ read_raised(struct db *db, struct watching *w)
 	static const char sql[] =
 	    "SELECT subject, detail, episode, is_told, raised_at_ms,"
 	    " COALESCE(well_since_ms, -1) FROM alarms"
-	    " WHERE name = ?1 AND is_raised = 1 ORDER BY raised_at_ms DESC "
-	    "LIMIT ?2";
+	    " WHERE name = ?1 AND is_raised = 1"
+	    " ORDER BY raised_at_ms DESC LIMIT ?2";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;

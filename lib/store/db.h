@@ -125,9 +125,9 @@ enum err db_is_marked(struct db *db, bool *ret_is_marked);
 enum err db_mark(struct db *db);
 
 /*
- * Folds the write-ahead log back into the database and empties it.  Only the
- * worker calls this, and who has the file for himself: with the engine's old versions several checkpointers
- * corrupt the file.  ERR_CONFLICT when a reader is in the way.
+ * Folds the write-ahead log back into the database and empties it.  For the
+ * worker, and for who has the file to himself: with the engine's old versions
+ * several checkpointers corrupt it.  ERR_CONFLICT when a reader is in the way.
  */
 enum err db_checkpoint(struct db *db);
 
