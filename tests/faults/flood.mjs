@@ -86,7 +86,8 @@ async function repeat(text, { address = "127.0.0.9", sockets = 4,
 						    .once("drain", resolve))]);
 				await pace();
 				if (after)
-					await Promise.race([gone, after(socket)]);
+					await Promise.race([gone,
+						after(socket, gone)]);
 			}
 			socket.destroy();
 		}
@@ -138,7 +139,7 @@ const kinds = {
 	"device ids": () => repeat(() => post("/functions/v1/device-check",
 	    JSON.stringify({ device_id: randomUUID(),
 		device_token: "bm8=" })), { each: 10 }),
-	"huge upload": () => repeat("", { each: 1, after: async (socket) => {
+	"huge upload": () => repeat("", { each: 1, after: async (socket, gone) => {
 		const piece = Buffer.alloc(1 << 20);
 		socket.write(head("POST", "/storage/v1/object/thumbnails/a/b.jpg",
 		    `${bearer}Content-Type: image/jpeg\r\n` +
@@ -146,10 +147,8 @@ const kinds = {
 		for (let i = 0; i < 1024 && !socket.destroyed && !isOver(); i++) {
 			socket.write("100000\r\n");
 			if (!socket.write(piece))
-				await new Promise((resolve) => {
-					socket.once("drain", resolve);
-					socket.once("close", resolve);
-				});
+				await Promise.race([gone, new Promise((resolve) =>
+				    socket.once("drain", resolve))]);
 			socket.write("\r\n");
 			sent_bytes += piece.length;
 			await pace();
