@@ -573,7 +573,7 @@ static void
 a_request_is_failed_once_and_only_before_it_has_ended(void **state)
 {
 	const struct sandbox_order order = {
-		.attempt_id = uuid_random(),
+		.attempt_id = quiet_id(),
 		.prompt = STR("a kite [slow:60]"),
 		.duration_s = 4,
 	};
@@ -599,7 +599,7 @@ static void
 silence_is_kept_with_a_request_and_does_not_stop_it(void **state)
 {
 	const struct sandbox_order order = {
-		.attempt_id = uuid_random(),
+		.attempt_id = quiet_id(),
 		.prompt = STR("a kite"),
 		.duration_s = 4,
 	};
