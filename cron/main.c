@@ -21,6 +21,7 @@
 #include "domain/clocks.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
 #include <sys/prctl.h>
@@ -30,8 +31,9 @@
 /* A leader without a successor works this long at most. */
 #define LEAD_MAX_US (INT64_C(75) * 1000000)
 
-/* How long a successor waits for the place. */
+/* How long a successor waits for the place, and then for its leader's death. */
 #define WAIT_FOR_PLACE_MS 90000
+#define WAIT_FOR_DEATH_MS 1000
 
 /*
  * What is under way when the place is given up may take this long, and when
@@ -238,6 +240,29 @@ note_leader(int place)
 		log_line(LOG_WARNING, "start", "problem", strerror(errno));
 }
 
+/*
+ * Ends a leader that has not looked at the waiting room all the while: it
+ * stands still, and nobody else works before it is gone.  What it had under way
+ * is what any death leaves.
+ */
+static void
+end_leader(const char *place_path)
+{
+	CLEANUP(cleanup_fd) int place = open(place_path, O_RDONLY | O_CLOEXEC);
+	CLEANUP(cleanup_fd) int unlocked = -1;
+	char text[24] = "";
+	long pid;
+
+	if (place < 0 || read(place, text, sizeof(text) - 1) <= 0)
+		return;
+	pid = strtol(text, NULL, 10);
+	/* A number is only the leader's as long as it has the lock. */
+	if (pid <= 1 || lockfile_take(place_path, 0, &unlocked))
+		return;
+	log_line(LOG_ERROR, "worker_stood_still", "problem",
+	    kill((pid_t)pid, SIGKILL) == 0 ? "killed" : strerror(errno));
+}
+
 /* Takes the place, or finds that another is waiting for it already. */
 static bool
 take_place(const struct worker *worker, int *ret_place)
@@ -257,7 +282,8 @@ take_place(const struct worker *worker, int *ret_place)
 		if (lockfile_take(place_path, WAIT_STEP_MS, ret_place))
 			return true;
 	}
-	return false;
+	end_leader(place_path);
+	return lockfile_take(place_path, WAIT_FOR_DEATH_MS, ret_place);
 }
 
 int

@@ -10,6 +10,9 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { start, until } from "../api/support/instance.mjs";
 
+/** A successor waits for a minute and a half; then it waits no more. */
+const HUNG_MS_MAX = 120_000;
+
 let rendio;
 let phone;
 
@@ -64,6 +67,43 @@ test("a worker that stood still past its leases goes on with what it had",
 	await sleep(17_000);
 	for (const pid of stopped)
 		process.kill(pid, "SIGCONT");
+	await assertAllCompleted(jobs);
+});
+
+if (process.env.RENDIO_LONG === "1")
+	test("a worker that stands still for good is ended by the next one",
+	    async () => {
+		const leader = () => Number(fs.readFileSync(
+		    rendio.file("run", "worker.lock"), "utf8"));
+		// One that is just handing over stands in nobody's way.
+		assert.ok(await until(async () => {
+			const pid = leader();
+			if (pid === 0 || !rendio.pids("worker").includes(pid))
+				return false;
+			process.kill(pid, "SIGSTOP");
+			await sleep(3000);
+			if (leader() === pid)
+				return true;
+			process.kill(pid, "SIGCONT");
+			return false;
+		}, 60_000));
+		const jobs = [];
+		for (let i = 0; i < 6; i++)
+			jobs.push(await order("hang"));
+		assert.ok(await until(() => rendio.log().some((line) =>
+		    line.includes("worker_stood_still")), HUNG_MS_MAX));
+		await assertAllCompleted(jobs);
+	});
+
+test("a lock that is deleted while it is held makes two workers, who share",
+    async () => {
+	const jobs = [];
+	for (let i = 0; i < 20; i++) {
+		jobs.push(await order("lock"));
+		for (const name of ["worker.lock", "worker.next"])
+			fs.rmSync(rendio.file("run", name), { force: true });
+		await sleep(300);
+	}
 	await assertAllCompleted(jobs);
 });
 
