@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: MIT
 //
-// flood.mjs KIND PORT SECONDS [TOKEN [APIKEY]] -- an attacker, in a process of
-// its own.  It comes from addresses of its own in 127.0.0.0/8, which are limited
-// as strangers are, says "begun" with its first connection, and prints what it
-// got: {"sent":...,"open":...,"refused":...,"answers":{"429":...}}.
+// flood.mjs KIND PORT SECONDS [TOKEN [APIKEY [VIDEO]]] -- an attacker, in a
+// process of its own.  It comes from addresses of its own in 127.0.0.0/8, which are
+// limited as strangers are, says "begun" with its first connection, and prints what
+// it got: {"sent":...,"open":...,"refused":...,"joined":...,"answers":{"429":...}}.
 //
 // It has a line of a gigabit, and sends ten thousand requests a second over it at
 // most.
 
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import net from "node:net";
 import tls from "node:tls";
 import { setTimeout as sleep } from "node:timers/promises";
 import zlib from "node:zlib";
 
-const [kind, port, seconds, token = "", apikey = ""] = process.argv.slice(2);
+const [kind, port, seconds, token = "", apikey = "", video = ""] =
+    process.argv.slice(2);
 const answers = {};
 const REQUESTS_PER_S_MAX = 10_000;
 const BYTES_PER_S_MAX = 125_000_000;
-let sent = 0, sent_bytes = 0, open = 0, refused = 0;
+let sent = 0, sent_bytes = 0, open = 0, refused = 0, joined = 0;
 let begin, end = Infinity;
 
 const isOver = () => Date.now() >= end;
@@ -26,6 +27,8 @@ const isOver = () => Date.now() >= end;
 function count(text) {
 	for (const [, status] of text.matchAll(/HTTP\/1\.1 (\d{3})/g))
 		answers[status] = (answers[status] ?? 0) + 1;
+	if (text.includes('"status":"ok"'))
+		joined++;
 }
 
 /** A connection from that address; null when it is refused. */
@@ -105,7 +108,7 @@ async function hold(number, text, isPlain) {
 				all.push(socket);
 				sent++;
 				socket.write(typeof text === "function" ?
-				    text() : text);
+				    text(socket) : text);
 			}
 	}
 	while (!isOver())
@@ -114,11 +117,39 @@ async function hold(number, text, isPlain) {
 		socket.destroy();
 }
 
+/** Each of a thousand addresses comes now and then, 200 of them a second. */
+async function visit(text) {
+	for (let i = 0; !isOver(); i = (i + 1) % 1000) {
+		const socket = await connect(
+		    `127.0.${2 + Math.floor(i / 250)}.${1 + i % 250}`);
+		if (socket !== null) {
+			sent++;
+			socket.end(text);
+		}
+		await sleep(Math.max(0, begin + sent * 5 - Date.now()));
+	}
+}
+
+/** A text as a client's frame of a websocket (RFC 6455, 5.2), masked with 0. */
+function frame(text) {
+	const head = Buffer.alloc(8);
+	head[0] = 0x81;
+	head[1] = 0x80 | 126;
+	head.writeUInt16BE(text.length, 2);
+	return Buffer.concat([head, Buffer.from(text, "latin1")]);
+}
+
 const bearer = `Authorization: Bearer ${token}\r\n`;
 const json = (body, more = "") => `Content-Type: application/json\r\n${more}` +
     `Content-Length: ${Buffer.byteLength(body)}\r\n`;
 const post = (target, body, more) =>
     head("POST", target, json(body, more)) + body;
+
+const upgrade = () => head("GET",
+    `/realtime/v1/websocket?apikey=${apikey}&vsn=1.0.0`,
+    "Connection: Upgrade\r\nUpgrade: websocket\r\n" +
+    "Sec-WebSocket-Version: 13\r\n" +
+    `Sec-WebSocket-Key: ${randomUUID().slice(0, 22)}==\r\n`);
 
 const kinds = {
 	slowloris: () => hold(2000, "GET / HTTP/1.1\r\nHost: a\r\nX-A: "),
@@ -155,18 +186,38 @@ const kinds = {
 		}
 		socket.destroy();
 	} }),
-	websockets: () => hold(2000, () => head("GET",
-	    `/realtime/v1/websocket?apikey=${apikey}&vsn=1.0.0`,
-	    "Connection: Upgrade\r\nUpgrade: websocket\r\n" +
-	    "Sec-WebSocket-Version: 13\r\n" +
-	    `Sec-WebSocket-Key: ${randomUUID().slice(0, 22)}==\r\n`)),
+	websockets: () => hold(2000, upgrade),
+	joins: () => hold(500, (socket) => {
+		socket.once("data", () => socket.write(frame(JSON.stringify({
+			topic: "realtime:flood", event: "phx_join", ref: "1",
+			payload: { access_token: token, config: {
+				postgres_changes: [{ event: "UPDATE",
+					schema: "public",
+					table: "video_jobs" }] } } }))));
+		return upgrade();
+	}),
 	streams: () => hold(2000, head("GET", "/functions/v1/user-events",
 	    `${bearer}Accept: text/event-stream\r\n`)),
+	"slow bodies": () => hold(500, head("POST", "/functions/v1/device-check",
+	    "Content-Type: application/json\r\nContent-Length: 60000\r\n") + "{"),
+	"slow readers": () => hold(200, (socket) => {
+		socket.pause();
+		return head("GET", video).repeat(50);
+	}),
+	"many addresses": () => visit(head("GET", "/functions/v1/get-models",
+	    "Connection: close\r\n")),
+	webhooks: () => repeat(() => post("/functions/v1/fal-webhook/" +
+	    `${randomUUID()}.${randomBytes(16).toString("hex")}`, "{}",
+	    `X-Fal-Webhook-Request-Id: ${randomUUID()}\r\n` +
+	    "X-Fal-Webhook-User-Id: a\r\n" +
+	    `X-Fal-Webhook-Timestamp: ${Math.floor(Date.now() / 1000)}\r\n` +
+	    `X-Fal-Webhook-Signature: ${randomBytes(64).toString("hex")}\r\n`),
+	{ each: 10 }),
 	"log lines": () => repeat(head("GET",
 	    "/functions/v1/x%0d%0a%7b%22event%22%3a%22forged%22%7d%1b%5b31m",
 	    "User-Agent: \x1b[31m\"}{\"event\":\"forged\"\r\n"), { each: 4 }),
 };
 
 await kinds[kind]();
-console.log(JSON.stringify({ sent, open, refused, answers }));
+console.log(JSON.stringify({ sent, open, refused, joined, answers }));
 process.exit(0);

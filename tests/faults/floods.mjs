@@ -17,6 +17,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { start, until } from "../api/support/instance.mjs";
+import { endOf, orderJob } from "../api/support/jobs.mjs";
 
 /** Of each flood. */
 const SECONDS = Number(process.env.RENDIO_FLOOD_S ?? 15);
@@ -29,12 +30,15 @@ const attacker = fileURLToPath(new URL("flood.mjs", import.meta.url));
 const START_MS_MAX = 30_000;
 const rows = [];
 
-let rendio, phone, stranger, usual;
+let rendio, phone, stranger, video, usual;
 
 before(async () => {
 	rendio = await start();
 	phone = await rendio.guest("phone");
 	stranger = await rendio.guest("stranger");
+	const { video_url } = await endOf(rendio, stranger,
+	    await orderJob(rendio, stranger));
+	video = video_url.slice(new URL(video_url).origin.length);
 	usual = await measure(Math.max(SECONDS, 2));
 });
 after(() => rendio.stop());
@@ -75,7 +79,7 @@ function sizes() {
 async function flood(kind) {
 	const child = spawn("nice", ["-n", "19", process.execPath, attacker, kind,
 		String(rendio.port), String(SECONDS + 2), stranger.access_token,
-		rendio.anonKey], { stdio: ["ignore", "pipe", "inherit"] });
+		rendio.anonKey, video], { stdio: ["ignore", "pipe", "inherit"] });
 	let text = "";
 	child.stdout.setEncoding("utf8").on("data", (more) => { text += more; });
 	const ended = new Promise((resolve) => child.once("exit", resolve));
@@ -88,13 +92,16 @@ async function flood(kind) {
 	return { during, programs, got: JSON.parse(text.split("\n")[1]) };
 }
 
-for (const kind of ["slowloris", "connections", "header bomb", "body bomb",
-	"gzip bomb", "one token", "device ids", "huge upload", "websockets",
-	"streams", "log lines"])
+const KINDS = ["slowloris", "connections", "header bomb", "body bomb", "gzip bomb",
+	"one token", "device ids", "huge upload", "websockets", "joins", "streams",
+	"slow bodies", "slow readers", "many addresses", "webhooks", "log lines"];
+
+for (const kind of KINDS)
 	test(`${kind}: the phone is served, and all is well afterwards`,
 	    async () => {
 		const { during, programs, got } = await flood(kind);
 		assert.ok(got.sent > 0, "there was a flood");
+		assert.equal(got.joined, kind === "joins" ? got.sent : 0);
 		for (const { name, mib } of programs)
 			assert.ok(mib < (name === "nginx" ? NGINX_MIB_MAX :
 			    PROGRAM_MIB_MAX), `${name} has ${mib} MiB`);
@@ -134,7 +141,7 @@ test("what it came to", async (t) => {
 	];
 	for (const line of lines)
 		t.diagnostic(line);
-	assert.equal(rows.length, 11);
+	assert.equal(rows.length, KINDS.length);
 	for (const { kind, p99 } of rows)
 		assert.ok(p99 <= usual.p99 * TIMES_USUAL_MAX,
 		    `${kind}: p99 ${one(p99)} ms`);
