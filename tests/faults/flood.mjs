@@ -3,7 +3,7 @@
 // flood.mjs KIND PORT SECONDS [TOKEN [APIKEY [VIDEO]]] -- an attacker, in a
 // process of its own.  It comes from addresses of its own in 127.0.0.0/8, which are
 // limited as strangers are, says "begun" with its first connection, and prints what
-// it got: {"sent":...,"open":...,"refused":...,"joined":...,"answers":{"429":...}}.
+// it got: {"sent":...,"open":...,"refused":...,"replies":...,"answers":{"429":...}}.
 //
 // It has a line of a gigabit, and sends ten thousand requests a second over it at
 // most.
@@ -19,7 +19,7 @@ const [kind, port, seconds, token = "", apikey = "", video = ""] =
 const answers = {};
 const REQUESTS_PER_S_MAX = 10_000;
 const BYTES_PER_S_MAX = 125_000_000;
-let sent = 0, sent_bytes = 0, open = 0, refused = 0, joined = 0;
+let sent = 0, sent_bytes = 0, open = 0, refused = 0, replies = 0;
 let begin, end = Infinity;
 
 const isOver = () => Date.now() >= end;
@@ -27,8 +27,8 @@ const isOver = () => Date.now() >= end;
 function count(text) {
 	for (const [, status] of text.matchAll(/HTTP\/1\.1 (\d{3})/g))
 		answers[status] = (answers[status] ?? 0) + 1;
-	if (text.includes('"status":"ok"'))
-		joined++;
+	if (text.includes('"event":"phx_reply"'))
+		replies++;
 }
 
 /** A connection from that address; null when it is refused. */
@@ -219,5 +219,5 @@ const kinds = {
 };
 
 await kinds[kind]();
-console.log(JSON.stringify({ sent, open, refused, joined, answers }));
+console.log(JSON.stringify({ sent, open, refused, replies, answers }));
 process.exit(0);
