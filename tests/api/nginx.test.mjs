@@ -4,11 +4,11 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import http from "node:http";
-import http2 from "node:http2";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import tls from "node:tls";
 import { assertError as assertErrorOf, stopClean } from "./support/expect.mjs";
+import { askHttp2 } from "./support/http2.mjs";
 import { root, start, until } from "./support/instance.mjs";
 
 const JSON_BYTES_MAX = 64 * 1024;
@@ -125,30 +125,15 @@ test("a body is taken up to its limit and no further", async () => {
 
 test("over HTTP/2, which phones speak, it is told in the same form",
     async () => {
-	const client = http2.connect(rendio.url, { ca: rendio.ca });
-	const ask = (path, bytes) => new Promise((resolve, reject) => {
-		const req = client.request({ ":method": "POST", ":path": path,
-			apikey: rendio.anonKey,
-			"content-type": "application/json" });
-		let headers, text = "";
-		req.on("response", (got) => { headers = got; });
-		req.setEncoding("utf8").on("data", (part) => { text += part; });
-		req.on("error", reject);
-		req.on("end", () => resolve({ status: headers[":status"],
-			headers, text, bytes: Buffer.from(text),
-			json: () => JSON.parse(text) }));
-		req.end(Buffer.alloc(bytes, " "));
-	});
+	const ask = (path, bytes) => askHttp2(rendio, "POST", path, {
+		headers: { "content-type": "application/json" },
+		body: Buffer.alloc(bytes, " ") });
 
-	try {
-		for (const bytes of [JSON_BYTES_MAX + 1, 4 * JSON_BYTES_MAX])
-			assertError(await ask(GENERATE, bytes), 413,
-			    "payload_too_large");
-		assertErrorOf(await ask("/storage/v1/object/thumbnails/x/y.jpg",
-		    12 * 1024 * 1024), 413, "EntityTooLarge", "storage");
-	} finally {
-		client.close();
-	}
+	for (const bytes of [JSON_BYTES_MAX + 1, 4 * JSON_BYTES_MAX])
+		assertError(await ask(GENERATE, bytes), 413,
+		    "payload_too_large");
+	assertErrorOf(await ask("/storage/v1/object/thumbnails/x/y.jpg",
+	    12 * 1024 * 1024), 413, "EntityTooLarge", "storage");
 });
 
 test("a chunked body has the same limit", async () => {

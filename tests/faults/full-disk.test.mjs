@@ -6,7 +6,6 @@
 // mounts; the provider is another machine, which has room.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -14,29 +13,21 @@ import { after, before, test } from "node:test";
 import { Fal } from "../fakes/fal.mjs";
 import { start, until } from "../api/support/instance.mjs";
 import { creditsOf, endOf, order, statusOf } from "../api/support/jobs.mjs";
+import { Disk } from "./disks.mjs";
 
-const MIB = 1024 * 1024;
 const ENOUGH_MIB = 48;
 const CREDITS = 1000;
 
 const mount = fs.mkdtempSync(path.join(os.tmpdir(), "rendio-full-"));
-const uid = process.getuid();
-let fal, rendio, ada, job_id;
+let disk, fal, rendio, ada, job_id;
 let orders = 0;
 /** Of the orders that were answered 200: the job by the order's number. */
 const accepted = new Map();
 /** The numbers of the orders that reached the provider, each time. */
 const submitted = [];
 
-function asRoot(...words) {
-	const all = uid === 0 ? words : ["sudo", "-n", ...words];
-
-	execFileSync(all[0], all.slice(1));
-}
-
 before(async () => {
-	asRoot("mount", "-t", "tmpfs", "-o",
-	    `size=${ENOUGH_MIB}m,uid=${uid},mode=0700`, "rendio", mount);
+	disk = new Disk(mount, ENOUGH_MIB);
 	fal = await Fal.start();
 	fal.onStep = async (step, { script }) => {
 		if (step === "submit")
@@ -58,27 +49,9 @@ before(async () => {
 after(async () => {
 	await rendio?.stop();
 	await fal?.stop();
-	asRoot("umount", mount);
+	disk.unmount();
 	fs.rmdirSync(mount);
 });
-
-const ballast = path.join(mount, "ballast");
-
-/** Takes all the room there is, to the last byte. */
-function fill() {
-	const fd = fs.openSync(ballast, "a");
-	for (const size of [MIB, 4096, 1]) {
-		const bytes = Buffer.alloc(size);
-		try {
-			for (;;)
-				if (fs.writeSync(fd, bytes) < size)
-					break;
-		} catch (error) {
-			assert.equal(error.code, "ENOSPC");
-		}
-	}
-	fs.closeSync(fd);
-}
 
 /** Each order has a number of its own, which the provider is shown. */
 async function orderOne() {
@@ -109,7 +82,7 @@ test("while the disk is full reads go on, and writes are 503 and cost nothing",
     async () => {
 	// What is in use already has room of its own in its last page.
 	const refused = await until(async () => {
-		fill();
+		disk.fill();
 		const res = await orderOne();
 		return res.status === 503 && res;
 	}, 30_000);
@@ -137,7 +110,7 @@ test("while the disk is full reads go on, and writes are 503 and cost nothing",
 
 test("with room again everything goes on by itself, and nothing was lost",
     async () => {
-	fs.rmSync(ballast);
+	disk.free();
 	const made = await until(async () => {
 		const res = await orderOne();
 		return res.status === 200 && res.json();

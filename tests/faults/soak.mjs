@@ -121,7 +121,7 @@ const highest = (some, name) => Math.max(0,
     ...some.map(({ programs }) => programs[name]?.mib ?? 0));
 const problems = [];
 // Commands that come and go are not looked at.
-const names = Object.keys(before).filter((one) => !["sh", "sleep", "sed",
+const names = Object.keys(before).filter((one) => !["sh", "sleep",
 	"curl", "ffmpeg", "logrotate", "run"].includes(one));
 let after;
 await until(() => {
