@@ -19,9 +19,6 @@
 /* An upload that takes longer than this was given up. */
 #define UPLOAD_MAX_MS (INT64_C(3600) * 1000)
 
-/* A level that stays bad is said again this often. */
-#define REMIND_MS (INT64_C(15) * 60 * 1000)
-
 /* When what is kept for so many days began; 0 days = for ever. */
 static int64_t
 kept_since_ms(const struct worker *worker, enum config_key days, int64_t now_ms)
@@ -68,11 +65,9 @@ measure_storage(struct worker *worker)
 {
 	const struct config *config = &worker->state.config;
 	char path[CONFIG_VALUE_BYTES_MAX + 16];
-	const int64_t now_ms = clock_now_ms();
-	static int64_t said_at_ms;
 	struct storage_use use;
 	struct statvfs disk;
-	bool changed;
+	bool is_news;
 
 	(void)snprintf(path, sizeof(path), "%s/media",
 	    config_text(config, CONFIG_STATE_DIR));
@@ -83,12 +78,8 @@ measure_storage(struct worker *worker)
 	if (storage_measure(worker->state.db,
 		config_number(config, CONFIG_MEDIA_MIB_MAX) * MIB,
 		(int64_t)disk.f_bavail * (int64_t)disk.f_frsize,
-		config_number(config, CONFIG_MEDIA_FREE_MIB_MIN) * MIB, now_ms,
-		&use, &changed) != OK)
-		return;
-	if (changed ||
-	    (use.level != STORAGE_OK && now_ms - said_at_ms > REMIND_MS)) {
+		config_number(config, CONFIG_MEDIA_FREE_MIB_MIN) * MIB,
+		clock_now_ms(), &use, &is_news) == OK &&
+	    is_news)
 		log_level(&use);
-		said_at_ms = now_ms;
-	}
 }

@@ -55,11 +55,6 @@ add_up(struct db *db, int64_t *ret_bytes)
 	return err;
 }
 
-struct measurement {
-	struct storage_use use;
-	int64_t now_ms;
-};
-
 static enum err
 note(struct db *db, void *arg)
 {
@@ -68,41 +63,44 @@ note(struct db *db, void *arg)
 	    " measured_at_ms = ?4, changed_at_ms = CASE level WHEN ?1"
 	    "  THEN changed_at_ms ELSE ?4 END, level = ?1 WHERE id = 1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
-	const struct measurement *m = arg;
+	const struct storage_use *use = arg;
 
-	db_bind_text(stmt, 1, names[m->use.level]);
-	db_bind_int64(stmt, 2, m->use.used_bytes);
-	db_bind_int64(stmt, 3, m->use.limit_bytes);
-	db_bind_int64(stmt, 4, m->now_ms);
+	db_bind_text(stmt, 1, names[use->level]);
+	db_bind_int64(stmt, 2, use->used_bytes);
+	db_bind_int64(stmt, 3, use->limit_bytes);
+	db_bind_int64(stmt, 4, use->measured_at_ms);
 	return db_run(stmt);
 }
 
 enum err
 storage_measure(struct db *db, int64_t quota_bytes, int64_t free_bytes,
     int64_t reserve_bytes, int64_t now_ms, struct storage_use *ret_use,
-    bool *ret_changed)
+    bool *ret_is_news)
 {
-	struct measurement m = { .now_ms = now_ms };
+	struct storage_use use = { .measured_at_ms = now_ms };
 	struct storage_use before;
 	enum err err;
 
 	err = storage_read(db, &before);
 	if (err == OK)
-		err = add_up(db, &m.use.used_bytes);
+		err = add_up(db, &use.used_bytes);
 	if (err != OK)
 		return err;
-	m.use.limit_bytes = m.use.used_bytes + free_bytes - reserve_bytes;
-	if (m.use.limit_bytes < 0)
-		m.use.limit_bytes = 0;
-	if (quota_bytes > 0 && quota_bytes < m.use.limit_bytes)
-		m.use.limit_bytes = quota_bytes;
-	m.use.level = level_of(m.use.used_bytes, m.use.limit_bytes);
-	err = db_transaction(db, note, &m);
+	use.limit_bytes = use.used_bytes + free_bytes - reserve_bytes;
+	if (use.limit_bytes < 0)
+		use.limit_bytes = 0;
+	if (quota_bytes > 0 && quota_bytes < use.limit_bytes)
+		use.limit_bytes = quota_bytes;
+	use.level = level_of(use.used_bytes, use.limit_bytes);
+	err = db_transaction(db, note, &use);
 	if (err != OK)
 		return err;
 
-	*ret_use = m.use;
-	*ret_changed = m.use.level != before.level;
+	*ret_use = use;
+	*ret_is_news = use.level != before.level ||
+	    (use.level != STORAGE_OK &&
+		now_ms / STORAGE_REMIND_MS !=
+		    before.measured_at_ms / STORAGE_REMIND_MS);
 	return OK;
 }
 
@@ -110,8 +108,8 @@ enum err
 storage_read(struct db *db, struct storage_use *ret_use)
 {
 	static const char sql[] =
-	    "SELECT level, used_bytes, limit_bytes FROM storage_level"
-	    " WHERE id = 1";
+	    "SELECT level, used_bytes, limit_bytes, measured_at_ms"
+	    " FROM storage_level WHERE id = 1";
 	CLEANUP(db_release) struct db_stmt *stmt = db_prepare(db, sql);
 	bool found;
 	enum err err;
@@ -124,6 +122,7 @@ storage_read(struct db *db, struct storage_use *ret_use)
 		.level = parse_level(db_column_str(stmt, 0)),
 		.used_bytes = db_column_int64(stmt, 1),
 		.limit_bytes = db_column_int64(stmt, 2),
+		.measured_at_ms = db_column_int64(stmt, 3),
 	};
 	return OK;
 }

@@ -254,15 +254,15 @@ a_backup_lists_what_is_stored_until_it_cannot(void **state)
 /* Of a disk on which so many bytes beside ours are free. */
 static enum storage_level
 measured(const struct fixture *f, int64_t quota_bytes, int64_t free_bytes,
-    bool is_changed)
+    bool is_expected)
 {
 	struct storage_use use, read;
-	bool changed = !is_changed;
+	bool is_news = !is_expected;
 
 	assert_int_equal(storage_measure(f->db, quota_bytes, free_bytes, 100,
-			     NOW, &use, &changed),
+			     NOW, &use, &is_news),
 	    OK);
-	assert_int_equal(changed, is_changed);
+	assert_int_equal(is_news, is_expected);
 	assert_int_equal(storage_read(f->db, &read), OK);
 	assert_int_equal(read.level, use.level);
 	assert_int_equal(read.used_bytes, use.used_bytes);
@@ -275,10 +275,10 @@ a_full_disk_or_quota_takes_nothing_on(void **state)
 {
 	const struct fixture *f = *state;
 	struct storage_use use;
-	bool changed;
+	bool is_news;
 
 	assert_int_equal(storage_measure(f->db, 1000, 5000, 100, NOW, &use,
-			     &changed),
+			     &is_news),
 	    OK);
 	assert_int_equal(use.used_bytes, 0);
 	assert_int_equal(use.limit_bytes, 1000);
@@ -295,10 +295,35 @@ a_full_disk_or_quota_takes_nothing_on(void **state)
 	assert_int_equal(measured(f, 0, 5000, true), STORAGE_OK);
 	/* Less is free than is to be kept free. */
 	assert_int_equal(storage_measure(f->db, 0, -1000, 100, NOW, &use,
-			     &changed),
+			     &is_news),
 	    OK);
 	assert_int_equal(use.limit_bytes, 0);
 	assert_int_equal(use.level, STORAGE_FULL);
+}
+
+static void
+a_bad_level_is_said_again_each_quarter_of_an_hour(void **state)
+{
+	const struct fixture *f = *state;
+	const int64_t begins_ms = NOW / STORAGE_REMIND_MS * STORAGE_REMIND_MS;
+	struct storage_use use;
+	bool is_news;
+
+	for (int64_t i = 0; i < 4; i++) {
+		/* Twice in each quarter, by who knows nothing of the first. */
+		assert_int_equal(storage_measure(f->db, 0, -1000, 100,
+				     begins_ms + i * STORAGE_REMIND_MS / 2,
+				     &use, &is_news),
+		    OK);
+		assert_int_equal(is_news, i % 2 == 0);
+	}
+	for (int64_t i = 0; i < 4; i++) {
+		assert_int_equal(storage_measure(f->db, 0, 5000, 100,
+				     begins_ms + i * STORAGE_REMIND_MS, &use,
+				     &is_news),
+		    OK);
+		assert_int_equal(is_news, i == 0);
+	}
 }
 
 static void
@@ -326,6 +351,7 @@ main(void)
 		TEST(an_old_picture_stays_while_a_job_needs_it),
 		TEST(a_backup_lists_what_is_stored_until_it_cannot),
 		TEST(a_full_disk_or_quota_takes_nothing_on),
+		TEST(a_bad_level_is_said_again_each_quarter_of_an_hour),
 		cmocka_unit_test(levels_have_names),
 	};
 
