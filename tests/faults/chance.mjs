@@ -13,13 +13,16 @@ export function chance(seed) {
 	};
 }
 
+/** All of it, as long as it takes (make faults). */
+export const IS_LONG = process.env.RENDIO_LONG === "1";
+
 /**
- * So many of a thing where RENDIO_LONG=1 asks for all (make faults); a quarter
- * in `make test`, and a twentieth where a sanitiser makes each take long.
+ * So many of a thing, or `all`, where RENDIO_LONG=1 asks for all; a quarter in
+ * `make test`, and a twentieth where a sanitiser makes each take long.
  */
-export function often(count) {
-	if (process.env.RENDIO_LONG === "1")
-		return count;
+export function often(count, all = count) {
+	if (IS_LONG)
+		return all;
 	return Math.ceil(count / (path.basename(build) === "build" ? 4 : 20));
 }
 

@@ -4,7 +4,8 @@
 // place.  Nobody crashes over it; an endpoint that still answers says what is
 // true, or the audit says that something is wrong.
 //
-// RENDIO_FLIPS (default 15) says how many; RENDIO_SEED repeats a run.
+// RENDIO_FLIPS (default 15, with RENDIO_LONG=1 600) says how many; RENDIO_SEED
+// repeats a run.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -20,7 +21,7 @@ import { start } from "../api/support/instance.mjs";
 import { creditsOf, endOf, historyOf, orderJob } from "../api/support/jobs.mjs";
 import { chance, often } from "./chance.mjs";
 
-const FLIPS = Number(process.env.RENDIO_FLIPS ?? often(60));
+const FLIPS = Number(process.env.RENDIO_FLIPS ?? often(60, 600));
 const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
 /** The tables that say what somebody has; half of the bits are of them. */
 const MONEY = ["users", "credit_lots", "hold_lots", "ledger_entries", "jobs",
@@ -29,6 +30,8 @@ const ORDER = '{"prompt":"A sea","settings":{"duration":4}}';
 const CLEAN_ENDS = ["SIGTERM", null];
 
 let rendio, ada, whole, moneyPages, truth;
+/** By a page's number, the table or index that has it. */
+let tableOf;
 
 before(async () => {
 	rendio = await start({ env: { RENDIO_FFMPEG: "" } });
@@ -44,8 +47,10 @@ before(async () => {
 	assert.ok(truth.history.length > 0);
 	await rendio.halt();
 	await sql(rendio, "PRAGMA wal_checkpoint(TRUNCATE)");
-	moneyPages = (await sql(rendio, `SELECT pageno FROM dbstat WHERE name IN (${
-	    MONEY.map((name) => `'${name}'`)})`)).map(({ pageno }) => pageno);
+	tableOf = new Map((await sql(rendio, "SELECT pageno, name FROM dbstat"))
+	    .map(({ pageno, name }) => [pageno, name]));
+	moneyPages = [...tableOf.keys()]
+	    .filter((pageno) => MONEY.includes(tableOf.get(pageno)));
 	whole = fs.readFileSync(rendio.file("rendio.db"));
 });
 after(() => rendio.stop());
@@ -105,7 +110,7 @@ test(`${FLIPS} bits that flip crash nobody and invent no credits`, async (t) => 
 	const random = chance(SEED);
 	const below = (n) => Math.floor(random() * n);
 	const page_bytes = whole.readUInt16BE(16);
-	let noticed = 0;
+	const seen = { audit: 0, endpoint: 0, nobody: 0 };
 
 	t.diagnostic(`RENDIO_SEED=${SEED}`);
 	for (let i = 0; i < FLIPS; i++) {
@@ -119,14 +124,19 @@ test(`${FLIPS} bits that flip crash nobody and invent no credits`, async (t) => 
 		const bit = below(8);
 		const bytes = Buffer.from(whole);
 		bytes[at] ^= 1 << bit;
-		const where = `bit ${bit} of byte ${at}`;
+		const where = `bit ${bit} of byte ${at}, ${
+		    tableOf.get(Math.floor(at / page_bytes) + 1)}`;
 
 		put(bytes);
 		const isGood = await isClean();
-		noticed += !isGood;
 		const [credits, history] = await Promise.all([
 			ask("get-user-credits", "GET"),
 			ask("get-credit-history", "GET")]);
+		const isServed = credits?.status === 200 &&
+		    history?.status === 200;
+		seen.audit += !isGood;
+		seen.endpoint += !isServed;
+		seen.nobody += isGood && isServed;
 		if (isGood && credits?.status === 200)
 			assert.equal(JSON.parse(credits.text).credits_remaining,
 			    truth.credits, where);
@@ -137,7 +147,8 @@ test(`${FLIPS} bits that flip crash nobody and invent no credits`, async (t) => 
 		if (i % 4 === 0)
 			await ask("generate-video", "POST", ORDER);
 	}
-	t.diagnostic(`the audit noticed ${noticed} of ${FLIPS}`);
+	t.diagnostic(`of ${FLIPS} the audit noticed ${seen.audit}, endpoints ${
+	    seen.endpoint}; ${seen.nobody} changed no answer`);
 });
 
 for (const [what, make] of Object.entries({

@@ -15,10 +15,10 @@ import { Fal } from "../fakes/fal.mjs";
 import { build, start, until } from "../api/support/instance.mjs";
 import { orderJob, startWorker, statusOf, stopWorker }
     from "../api/support/jobs.mjs";
+import { IS_LONG } from "./chance.mjs";
 
 // Sanitised programs prove their memory on a part of it.
 const IS_WHOLE = build.endsWith("/build");
-const IS_LONG = process.env.RENDIO_LONG === "1";
 const CREDITS = 1000;
 const HOLD_MS_MAX = 1200;
 const END_MS_MAX = 240_000;

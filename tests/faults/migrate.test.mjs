@@ -18,7 +18,7 @@ import { sql } from "../api/support/database.mjs";
 import { assertAuditClean } from "../api/support/expect.mjs";
 import { root, start } from "../api/support/instance.mjs";
 import { endOf, orderJob } from "../api/support/jobs.mjs";
-import { often } from "./chance.mjs";
+import { IS_LONG, often } from "./chance.mjs";
 import { Plan } from "./plan.mjs";
 
 /** Before the table in which compatibility is written. */
@@ -26,7 +26,6 @@ const OLD = 14;
 const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
 /** So many calls of each kind of death. */
 const POINTS = often(32);
-const IS_LONG = process.env.RENDIO_LONG === "1";
 
 const migrations = fs.readdirSync(path.join(root, "db/migrations")).sort();
 const plan = new Plan();
