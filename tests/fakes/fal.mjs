@@ -25,6 +25,7 @@
 //		expired
 
 import { createHash, generateKeyPairSync, randomUUID, sign } from "node:crypto";
+import { once } from "node:events";
 import http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -105,17 +106,28 @@ export class Fal {
 			});
 		});
 		fal.server.keepAliveTimeout = 60_000;
-		await new Promise((resolve) =>
-		    fal.server.listen(0, "127.0.0.1", resolve));
-		fal.port = fal.server.address().port;
+		await fal.listen();
 		fal.url = `http://127.0.0.1:${fal.port}`;
 		return fal;
 	}
 
+	async listen() {
+		this.server.listen(this.port ?? 0, "127.0.0.1");
+		await once(this.server, "listening");
+		this.port = this.server.address().port;
+	}
+
+	/** Connections are refused until listen(); what it made goes on. */
+	async hangUp() {
+		const closed = new Promise((resolve) =>
+		    this.server.close(resolve));
+		this.server.closeAllConnections();
+		await closed;
+	}
+
 	async stop() {
 		this.stopped = true;
-		this.server.closeAllConnections();
-		await new Promise((resolve) => this.server.close(resolve));
+		await this.hangUp();
 	}
 
 	get env() {

@@ -126,13 +126,11 @@ async function drill(title, breakIt, mendIt) {
 
 test("the provider does not answer", async () => {
 	const line = await drill("Provider does not answer", async () => {
-		await fal.stop();
+		await fal.hangUp();
 		for (let i = 0; i < 3; i++)
 			await order(rendio, ada, { settings: { duration: 4 } });
 	}, async () => {
-		fal.stopped = false;
-		await new Promise((resolve) =>
-		    fal.server.listen(fal.port, "127.0.0.1", resolve));
+		await fal.listen();
 		// Whoever waits to try again tries now.
 		await until(async () => {
 			await sql(rendio, "UPDATE jobs SET turn_at_ms = 0," +

@@ -89,8 +89,12 @@ for (const [name, ahead_ms] of [["an hour ahead", HOUR_MS],
 		assert.equal(fal.mostPaid, 1);
 	});
 
-/** The jobs end; what was not delivered was given back, and nothing else. */
+/**
+ * The jobs end; what was not delivered was given back, and nothing else.  Gives
+ * their ends.
+ */
 async function assertAccounted(jobs, credits) {
+	const ends = [];
 	let left = credits;
 	for (const id of jobs) {
 		await stayIn();
@@ -99,9 +103,11 @@ async function assertAccounted(jobs, credits) {
 		if (end.status !== "completed")
 			assert.equal(end.credits_refunded, end.credits_used);
 		left -= end.credits_used - end.credits_refunded;
+		ends.push(end.status);
 	}
 	assert.equal(await creditsOf(rendio, ada), left);
 	assert.equal(fal.mostPaid, 1);
+	return ends;
 }
 
 test("the clock jumps each second, there and back: all is accounted for",
@@ -131,46 +137,73 @@ test("the clock jumps each second, there and back: all is accounted for",
 	await assertAuditClean(rendio);
 });
 
-test("fal is dead for six hours: what waited ends by the rules, once", async () => {
-	const jobs = [];
-	const orderOne = async (script) => {
-		await stayIn();
-		const res = await order(rendio, ada, { prompt: fal.script(script),
-			...SETTINGS });
-		// Who cannot be asked for long may be refused before it costs.
-		assert.ok([200, 503].includes(res.status), res.text);
-		if (res.status === 200)
-			jobs.push(res.json().job_id);
-	};
-	await stayIn();
-	const credits = await creditsOf(rendio, ada);
+const outages = {
+	"breaks connections": {
+		begin() { fal.account = "dead"; },
+		end() { fal.account = null; },
+		// What may have been sent, and is unknown, is lost in three.
+		settled_h: 10,
+		assertEnds() {},
+	},
+	"refuses connections": {
+		begin: () => fal.hangUp(),
+		end: () => fal.listen(),
+		// Whoever waits to try again does so within five minutes.
+		settled_h: 6.2,
+		// Nothing was sent, so all that is not too late is sent now.
+		assertEnds(ends) {
+			assert.equal(ends.length, 1 + OUTAGE_STEPS);
+			for (const end of ends.slice(2))
+				assert.equal(end, "completed");
+		},
+	},
+};
 
-	// One is under way when it dies.
-	await orderOne({ run_ms: 1000 });
-	assert.ok(await until(() => [...fal.requests.values()]
-	    .some((request) => request.script.run_ms === 1000)));
-	fal.account = "dead";
-	for (let i = 1; i <= OUTAGE_STEPS; i++) {
-		await orderOne({ hook: "off" });
-		await sleep(300);
-		plan.shiftClock(i * 6 * HOUR_MS / OUTAGE_STEPS);
-	}
-	assert.ok(jobs.length > 1);
-	fal.account = null;
-	// What may have been sent and is unknown there is lost in three hours.
-	plan.shiftClock(10 * HOUR_MS);
-	await assertAccounted(jobs, credits);
-	const made = await until(async () => {
+for (const [name, outage] of Object.entries(outages))
+	test(`fal ${name} for six hours: what waited ends by the rules, once`,
+	    async () => {
+		const jobs = [];
+		const orderOne = async (script) => {
+			await stayIn();
+			const res = await order(rendio, ada, {
+				prompt: fal.script(script), ...SETTINGS });
+			// Who cannot be asked for long may be refused before it
+			// costs.
+			assert.ok([200, 503].includes(res.status), res.text);
+			if (res.status === 200)
+				jobs.push(res.json().job_id);
+		};
+		const accepted = fal.requests.size;
 		await stayIn();
-		const res = await order(rendio, ada, SETTINGS);
-		return res.status === 200 && res.json();
-	}, 60_000);
-	assert.ok(made, "orders are still refused");
-	assert.equal((await endOf(rendio, ada, made.job_id)).status, "completed");
-	plan.shiftClock(0);
-	await stayIn();
-	await assertAuditClean(rendio);
-});
+		const credits = await creditsOf(rendio, ada);
+
+		// One is under way when it dies.
+		await orderOne({ run_ms: 1000 });
+		assert.ok(await until(() => fal.requests.size > accepted));
+		await outage.begin();
+		for (let i = 1; i <= OUTAGE_STEPS; i++) {
+			await orderOne({ hook: "off" });
+			await sleep(300);
+			plan.shiftClock(i * 6 * HOUR_MS / OUTAGE_STEPS);
+		}
+		assert.ok(jobs.length > 1);
+		await outage.end();
+		plan.shiftClock(outage.settled_h * HOUR_MS);
+		outage.assertEnds(await assertAccounted(jobs, credits));
+		assert.equal(Math.max(...fal.seen.values()), 1,
+		    "something was sent twice");
+		const made = await until(async () => {
+			await stayIn();
+			const res = await order(rendio, ada, SETTINGS);
+			return res.status === 200 && res.json();
+		}, 60_000);
+		assert.ok(made, "orders are still refused");
+		assert.equal((await endOf(rendio, ada, made.job_id)).status,
+		    "completed");
+		plan.shiftClock(0);
+		await stayIn();
+		await assertAuditClean(rendio);
+	});
 
 test("ten workers that cron starts at once do each thing once", async () => {
 	const jobs = [];
