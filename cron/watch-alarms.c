@@ -188,6 +188,18 @@ watch_disk(struct worker *worker)
 	settle(worker, ALARM_DISK_90, &nearer);
 }
 
+/* It is emptied long before this, but for a reader that is in the way. */
+static void
+watch_log(struct worker *worker)
+{
+	const int64_t mib = state_log_bytes(&worker->state) >> 20;
+	struct findings f = { .count = 0 };
+
+	if (mib >= config_number(&worker->state.config, CONFIG_ALARM_LOG_MIB))
+		add(&f, "", "%lld MiB", (long long)mib);
+	settle(worker, ALARM_LOG_GROWS, &f);
+}
+
 /* --- money ---------------------------------------------------------------- */
 
 struct spending {
@@ -379,6 +391,7 @@ watch_alarms(struct worker *worker)
 	watch_upstreams(worker, UPSTREAM_APPLE, ALARM_APPLE_DOWN);
 	watch_breakers(worker);
 	watch_disk(worker);
+	watch_log(worker);
 	watch_spend(worker);
 	watch_purchases(worker);
 	watch_backup(worker);

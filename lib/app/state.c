@@ -310,6 +310,12 @@ state_checkpoint_if(struct state *state, int64_t log_bytes)
 }
 
 int64_t
+state_log_bytes(const struct state *state)
+{
+	return db_log_bytes(state->db);
+}
+
+int64_t
 state_rows_changed(const struct state *state)
 {
 	return db_rows_changed(state->db);

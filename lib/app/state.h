@@ -74,6 +74,9 @@ bool state_check_schema(struct db *db, struct buf *problem);
  */
 bool state_checkpoint_if(struct state *state, int64_t log_bytes);
 
+/* Bytes that wait in the database's log. */
+int64_t state_log_bytes(const struct state *state);
+
 /* Rows that were changed over this connection: has anything happened? */
 int64_t state_rows_changed(const struct state *state);
 

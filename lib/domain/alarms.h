@@ -20,6 +20,7 @@
 	X(BREAKER_OPEN, "breaker_open", "Nothing is sent to a provider") \
 	X(DISK_80, "disk_80", "Storage over 80 %") \
 	X(DISK_90, "disk_90", "Storage over 90 %") \
+	X(LOG_GROWS, "log_grows", "The database's log is not emptied") \
 	X(SPEND_NEAR, "spend_near", "Spend cap is near") \
 	X(PURCHASE_WAITS, "purchase_waits", "Paid, and not credited") \
 	X(BACKUP_FAILED, "backup_failed", "Backup failed") \

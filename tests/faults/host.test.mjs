@@ -17,7 +17,7 @@ import { id, sql, whileRead } from "../api/support/database.mjs";
 import { assertAuditClean } from "../api/support/expect.mjs";
 import { start, until } from "../api/support/instance.mjs";
 import { creditsOf, endOf, order, orderJob } from "../api/support/jobs.mjs";
-import { chance } from "./chance.mjs";
+import { IS_LONG, chance } from "./chance.mjs";
 import { Plan } from "./plan.mjs";
 
 const HOUR_MS = 3_600_000;
@@ -28,6 +28,10 @@ const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
 const LOG_TO_EMPTY = 8 * 1024 * 1024;
 const JUMPS = 5;
 const OUTAGE_STEPS = 12;
+/** How long somebody reads while orders go on, at least so many. */
+const READ_MS = IS_LONG ? 600_000 : 0;
+const READ_PAUSE_MS = IS_LONG ? 1000 : 0;
+const READ_ORDERS_MIN = 10;
 const SETTINGS = { settings: { duration: 4 } };
 
 const plan = new Plan();
@@ -38,10 +42,12 @@ before(async () => {
 	fal = await Fal.start();
 	rendio = await start(plan.settings({ ...fal.env,
 		RENDIO_FFMPEG: "",
+		RENDIO_ALARM_LOG_MIB: String(LOG_TO_EMPTY / 2 ** 20),
+		RENDIO_ALARM_HOLD_S: "1",
 	}));
 	fal.fetch = rendio.fetch;
 	ada = await rendio.guest("ada");
-	await rendio.cli("user", "grant", ada.user_id, "1000", "--reason",
+	await rendio.cli("user", "grant", ada.user_id, "10000", "--reason",
 	    "tests");
 });
 after(async () => {
@@ -223,22 +229,34 @@ test("ten workers that cron starts at once do each thing once", async () => {
 	assert.equal(fal.mostPaid, 1);
 });
 
-test("a reader without an end stops nobody; then the log is emptied", async () => {
+test("a reader without an end stops nobody, and is told of; then the log is" +
+    " emptied", async (t) => {
 	const bytes = () => fs.statSync(rendio.file("rendio.db-wal")).size;
+	const isRaised = async () => (await sql(rendio, "SELECT 1 FROM alarms" +
+	    " WHERE name = 'log_grows' AND is_raised = 1")).length > 0;
 	const jobs = [];
+	let slowest_ms = 0;
 	await stayIn();
 	const credits = await creditsOf(rendio, ada);
 
+	assert.equal(await isRaised(), false);
 	await whileRead(rendio, async () => {
+		const end = Date.now() + READ_MS;
 		await sql(rendio, `CREATE TABLE filler (bytes BLOB);
 		    INSERT INTO filler VALUES (zeroblob(${LOG_TO_EMPTY}));
 		    DROP TABLE filler`);
-		for (let i = 0; i < 10; i++) {
+		while (jobs.length < READ_ORDERS_MIN || Date.now() < end) {
+			const began = Date.now();
 			jobs.push(await orderJob(rendio, ada, SETTINGS));
+			slowest_ms = Math.max(slowest_ms, Date.now() - began);
 			await endOf(rendio, ada, jobs.at(-1));
+			await sleep(READ_PAUSE_MS);
 		}
 		assert.ok(bytes() > LOG_TO_EMPTY, "the reader needs the log");
+		assert.ok(await until(isRaised, 30_000), "nobody is told");
 		await assertAuditClean(rendio);
+		t.diagnostic(`${jobs.length} orders, the slowest answered in ${
+		    slowest_ms} ms; ${bytes() >> 20} MiB of log`);
 	});
 	assert.ok(await until(async () => {
 		// A worker looks at the log when it has something to do.
@@ -246,6 +264,8 @@ test("a reader without an end stops nobody; then the log is emptied", async () =
 		await sleep(500);
 		return bytes() < LOG_TO_EMPTY;
 	}, 60_000), "the log is not emptied");
+	assert.ok(await until(async () => !await isRaised(), 30_000),
+	    "the alarm is not over");
 	await assertAccounted(jobs, credits);
 });
 
