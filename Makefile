@@ -260,13 +260,14 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
 $(BUILD)/tests/faults/model: $(BUILD)/tests/faults/model.o $(LIBRARY)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/tests/faults/life: $(BUILD)/tests/faults/life.o $(BUILD)/tests/faults/calls.o $(LIBRARY)
+$(BUILD)/tests/faults/life: $(BUILD)/tests/faults/life.o $(BUILD)/tests/faults/calls.o \
+                            $(BUILD)/tests/faults/clock.o $(LIBRARY)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/tests/faults/calls.so: tests/faults/calls.c tests/faults/calls.h
+$(BUILD)/tests/faults/calls.so: tests/faults/calls.c tests/faults/clock.c tests/faults/calls.h
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -DFAULT_PRELOADED -std=c11 $(WARNINGS) -O2 -g -fPIC -shared \
-	    -o $@ $<
+	    -o $@ $(filter %.c,$^)
 
 # All of them, an hour and more; each part by its own name as well.
 faults: faults-model faults-life faults-programs

@@ -14,9 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 struct fault_plan *fault_plan;
@@ -201,12 +199,46 @@ is_ours(void)
 }
 
 static bool
+is_named(int fd, const char *name)
+{
+	char link[64], path[PATH_MAX];
+	const char *last;
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = '\0';
+	last = strrchr(path, '/');
+	return last != NULL && strcmp(last + 1, name) == 0;
+}
+
+/*
+ * Commits write to the log only, and never make it shorter.  The first write to
+ * a log that was cut is the last moment at which the checkpoint can be lost.
+ */
+static bool
+is_of_checkpoint(enum call call, int fd)
+{
+	static bool is_cut;
+	bool was_cut = is_cut;
+
+	if (call == CALL_READ || is_named(fd, "rendio.db"))
+		return call != CALL_READ;
+	if (!is_named(fd, "rendio.db-wal"))
+		return false;
+	is_cut = call == CALL_CUT;
+	return is_cut || was_cut;
+}
+
+static bool
 can_hit(enum call call, int fd)
 {
 	struct stat st;
 
 	if (call == CALL_MEMORY || fault_plan->fault == FAULT_MEMORY)
 		return call == CALL_MEMORY && fault_plan->fault == FAULT_MEMORY;
+	if (fault_plan->of_checkpoints != 0 && !is_of_checkpoint(call, fd))
+		return false;
 
 	const bool is_on_disk = call == CALL_NAME || call == CALL_OPEN ||
 	    (call != CALL_SEND && fd != STDERR_FILENO && is_file(fd, &st));
@@ -532,42 +564,6 @@ realloc(void *piece, size_t size)
 	return FAILS(CALL_MEMORY, -1) ? NULL : __libc_realloc(piece, size);
 }
 #endif
-
-/* --- the clock -------------------------------------------------------------- */
-
-int
-clock_gettime(clockid_t clock, struct timespec *now)
-{
-	const int status = (int)syscall(SYS_clock_gettime, clock, now);
-
-	if (status == 0 && clock == CLOCK_REALTIME && fault_plan != NULL)
-		now->tv_sec += fault_plan->clock_ms / 1000;
-	return status;
-}
-
-int
-gettimeofday(struct timeval *restrict now, void *restrict zone)
-{
-	struct timespec precise;
-
-	(void)zone;
-	if (clock_gettime(CLOCK_REALTIME, &precise) != 0)
-		return -1;
-	*now = (struct timeval){ precise.tv_sec, precise.tv_nsec / 1000 };
-	return 0;
-}
-
-time_t
-time(time_t *ret_now)
-{
-	struct timespec now;
-
-	if (clock_gettime(CLOCK_REALTIME, &now) != 0)
-		return -1;
-	if (ret_now != NULL)
-		*ret_now = now.tv_sec;
-	return now.tv_sec;
-}
 
 /* Preloaded: the plan is a file. */
 __attribute__((constructor)) static void

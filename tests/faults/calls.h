@@ -48,6 +48,8 @@ struct fault_plan {
 	_Atomic int64_t hits;
 	int64_t seed;
 	int64_t clock_ms; /* what the clock of all programs is ahead */
+	/* 1: only calls that a checkpoint makes and no commit, and the next */
+	int64_t of_checkpoints;
 };
 
 /*

@@ -12,7 +12,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { build } from "../api/support/instance.mjs";
 
-const BYTES = 80;
+const BYTES = 88;
 /** enum fault; "none" = 0. */
 const FAULTS = { none: 0, io: 1, full: 2, kill: 5, torn: 6, power: 7,
 	readonly: 8, memory: 9 };
@@ -38,13 +38,16 @@ export class Plan {
 		};
 	}
 
-	/** program "": all of them. */
-	arm(program, fault, at, ahead_ms = 0) {
+	/** program "": all of them; seed: what a power cut leaves. */
+	arm(program, fault, at, { seed = 0, ahead_ms = 0,
+	    ofCheckpoints = false } = {}) {
 		const bytes = Buffer.alloc(BYTES);
 		bytes.write(program, 0);
 		bytes.writeBigInt64LE(BigInt(FAULTS[fault]), 32);
 		bytes.writeBigInt64LE(BigInt(at), 40);
+		bytes.writeBigInt64LE(BigInt(seed), 64);
 		bytes.writeBigInt64LE(BigInt(ahead_ms), 72);
+		bytes.writeBigInt64LE(BigInt(ofCheckpoints), 80);
 		// Written where it is: the programs have it mapped.
 		const fd = fs.openSync(this.#file, "r+");
 		fs.writeSync(fd, bytes, 0, BYTES, 0);
@@ -57,7 +60,7 @@ export class Plan {
 
 	/** All clocks are so many milliseconds ahead from now on. */
 	shiftClock(ahead_ms) {
-		this.arm("", "none", 0, ahead_ms);
+		this.arm("", "none", 0, { ahead_ms });
 	}
 
 	/** Those that the fault could have hit so far. */
