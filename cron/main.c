@@ -24,6 +24,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,8 +32,12 @@
 /* A leader without a successor works this long at most. */
 #define LEAD_MAX_US (INT64_C(75) * 1000000)
 
-/* How long a successor waits for the place, and then for its leader's death. */
-#define WAIT_FOR_PLACE_MS 90000
+/*
+ * How long a successor waits for the place, and then for its leader's death.  A
+ * leader looks after each task, of which the longest, to empty a log of gigabytes
+ * on a slow disk, takes minutes and begins again if it is cut off.
+ */
+#define WAIT_FOR_PLACE_MS 300000
 #define WAIT_FOR_DEATH_MS 1000
 
 /*
@@ -163,14 +168,15 @@ lead(struct worker *worker)
 		    clock_now_ms());
 		if (now_us - began_us > LEAD_MAX_US)
 			break;
-		if (now_us >= look_us) {
-			if (has_successor(worker))
-				break;
-			look_us = now_us + 1000000;
-		}
 		for (size_t i = 0; i < TASKS_COUNT; i++) {
 			int64_t left_ms;
 
+			/* Each may wait for a database that is locked. */
+			if (clock_monotonic_us() >= look_us) {
+				if (has_successor(worker))
+					return;
+				look_us = clock_monotonic_us() + 1000000;
+			}
 			if (now_us >= next_us[i] ||
 			    (nudged &&
 				(tasks[i].run == lease_jobs ||
@@ -249,7 +255,6 @@ static void
 end_leader(const char *place_path)
 {
 	CLEANUP(cleanup_fd) int place = open(place_path, O_RDONLY | O_CLOEXEC);
-	CLEANUP(cleanup_fd) int unlocked = -1;
 	char text[24] = "";
 	long pid;
 
@@ -257,7 +262,8 @@ end_leader(const char *place_path)
 		return;
 	pid = strtol(text, NULL, 10);
 	/* A number is only the leader's as long as it has the lock. */
-	if (pid <= 1 || lockfile_take(place_path, 0, &unlocked))
+	if (pid <= 1 || flock(place, LOCK_EX | LOCK_NB) == 0 ||
+	    errno != EWOULDBLOCK)
 		return;
 	log_line(LOG_ERROR, "worker_stood_still", "problem",
 	    kill((pid_t)pid, SIGKILL) == 0 ? "killed" : strerror(errno));
@@ -306,10 +312,10 @@ main(int argc, char **argv)
 		    problem.len == 0 ? "libsodium" : problem.ptr);
 		return 1;
 	}
+	incidents_watch(&worker.state.config, "worker");
 	if (!take_place(&worker, &place))
 		return 0;
 	note_leader(place);
-	incidents_watch(&worker.state.config, "worker");
 	worker.nudge_fd = nudge_receiver(&worker.state.config, NUDGE_WORKER);
 	worker.teller_fd = nudge_sender();
 	if (worker.nudge_fd < 0 || worker.teller_fd < 0) {

@@ -26,6 +26,8 @@ const WORKERS = 10;
 const SEED = Number(process.env.RENDIO_SEED ?? Date.now() % 2 ** 31);
 /** The worker empties a log of more bytes (cron/checkpoint.c). */
 const LOG_TO_EMPTY = 8 * 1024 * 1024;
+/** With so many it is told that it is not. */
+const LOG_MIB_MAX = 16;
 const JUMPS = 5;
 const OUTAGE_STEPS = 12;
 /** How long somebody reads while orders go on, at least so many. */
@@ -42,7 +44,7 @@ before(async () => {
 	fal = await Fal.start();
 	rendio = await start(plan.settings({ ...fal.env,
 		RENDIO_FFMPEG: "",
-		RENDIO_ALARM_LOG_MIB: String(LOG_TO_EMPTY / 2 ** 20),
+		RENDIO_ALARM_LOG_MIB: String(LOG_MIB_MAX),
 		RENDIO_ALARM_HOLD_S: "1",
 	}));
 	fal.fetch = rendio.fetch;
@@ -213,8 +215,16 @@ for (const [name, outage] of Object.entries(outages))
 
 test("ten workers that cron starts at once do each thing once", async () => {
 	const jobs = [];
-	for (let i = 0; i < WORKERS; i++)
-		jobs.push(await orderJob(rendio, ada, SETTINGS));
+	// Of what a limit allows one use is left at first to who used it while the
+	// clock was ahead.
+	while (jobs.length < WORKERS) {
+		const res = await order(rendio, ada, SETTINGS);
+		assert.ok([200, 429].includes(res.status), res.text);
+		if (res.status === 200)
+			jobs.push(res.json().job_id);
+		else
+			await sleep(100);
+	}
 	const workers = Array.from({ length: WORKERS }, () =>
 	    spawn(path.join(rendio.programs, "rendio-worker"), {
 		env: rendio.env, stdio: "ignore" }));
@@ -243,7 +253,7 @@ test("a reader without an end stops nobody, and is told of; then the log is" +
 	await whileRead(rendio, async () => {
 		const end = Date.now() + READ_MS;
 		await sql(rendio, `CREATE TABLE filler (bytes BLOB);
-		    INSERT INTO filler VALUES (zeroblob(${LOG_TO_EMPTY}));
+		    INSERT INTO filler VALUES (zeroblob(${LOG_MIB_MAX * 2 ** 20}));
 		    DROP TABLE filler`);
 		while (jobs.length < READ_ORDERS_MIN || Date.now() < end) {
 			const began = Date.now();
@@ -252,7 +262,7 @@ test("a reader without an end stops nobody, and is told of; then the log is" +
 			await endOf(rendio, ada, jobs.at(-1));
 			await sleep(READ_PAUSE_MS);
 		}
-		assert.ok(bytes() > LOG_TO_EMPTY, "the reader needs the log");
+		assert.ok(bytes() > LOG_MIB_MAX * 2 ** 20, "the reader needs the log");
 		assert.ok(await until(isRaised, 30_000), "nobody is told");
 		await assertAuditClean(rendio);
 		t.diagnostic(`${jobs.length} orders, the slowest answered in ${
