@@ -124,7 +124,7 @@ async function visit(text) {
 		    `127.0.${2 + Math.floor(i / 250)}.${1 + i % 250}`);
 		if (socket !== null) {
 			sent++;
-			socket.end(text);
+			socket.write(text);
 		}
 		await sleep(Math.max(0, begin + sent * 5 - Date.now()));
 	}
